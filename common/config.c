@@ -1,0 +1,151 @@
+/*
+ * config: see config.h.  DATA_DIR and TEMPLATE_DIR, the compiled-in defaults,
+ * come from the Makefile.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "hosts.h"
+#include "log.h"
+
+static const char url_chars[] = "abcdefghijklmnopqrstuvwxyz"
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:/[]";
+
+static const char *
+setting(const char *name, const char *otherwise)
+{
+	const char *value = getenv(name);
+
+	return value != NULL && *value != '\0' ? value : otherwise;
+}
+
+static int
+refuse(const char *name, const char *why)
+{
+	log_line("%s: %s", name, why);
+	return 500;
+}
+
+/* http(s)://host[:port][/path], no query, no trailing slash. */
+static bool
+is_base_url(const char *url)
+{
+	const size_t len = strlen(url);
+	size_t skip;
+
+	if (strncmp(url, "https://", 8) == 0)
+		skip = 8;
+	else if (strncmp(url, "http://", 7) == 0)
+		skip = 7;
+	else
+		return false;
+	if (url[skip] == '[' && strchr(url, ']') == NULL)
+		return false;
+	return len > skip && len < CONFIG_URL_MAX && url[skip] != '/' &&
+	    url[len - 1] != '/' && strspn(url, url_chars) == len;
+}
+
+static int
+read_identity(struct config *cfg)
+{
+	const char *url = setting("HIPCHAT_BASE_URL", "");
+	const char *key = setting("HIPCHAT_ADDON_KEY", "");
+
+	if (*url != '\0' && !is_base_url(url))
+		return refuse("HIPCHAT_BASE_URL",
+		    "not an http(s) URL without trailing slash");
+	if (strlen(key) >= sizeof(cfg->addon_key))
+		return refuse("HIPCHAT_ADDON_KEY", "too long");
+	strcpy(cfg->base_url, url);
+	strcpy(cfg->addon_key, key);
+	cfg->addon_name = setting("HIPCHAT_ADDON_NAME",
+	    "HipChat CGI Sample Integration");
+	return 0;
+}
+
+static int
+read_paths(struct config *cfg)
+{
+	cfg->data_dir = setting("HIPCHAT_DATA_DIR", DATA_DIR);
+	cfg->template_dir = setting("HIPCHAT_TEMPLATE_DIR", TEMPLATE_DIR);
+	cfg->ca_file = setting("HIPCHAT_CA_FILE", NULL);
+	if (*cfg->data_dir != '/')
+		return refuse("HIPCHAT_DATA_DIR", "not an absolute path");
+	if (*cfg->template_dir != '/')
+		return refuse("HIPCHAT_TEMPLATE_DIR", "not an absolute path");
+	if (cfg->ca_file != NULL && *cfg->ca_file != '/')
+		return refuse("HIPCHAT_CA_FILE", "not an absolute path");
+	return 0;
+}
+
+static int
+read_trust(struct config *cfg)
+{
+	const char *auth = setting("HIPCHAT_WEBHOOK_AUTH", "none");
+
+	cfg->allowed_hosts = setting("HIPCHAT_ALLOWED_HOSTS",
+	    "*.hipchat.com");
+	if (!hosts_valid(cfg->allowed_hosts))
+		return refuse("HIPCHAT_ALLOWED_HOSTS",
+		    "an entry is neither host, *.domain nor origin");
+	cfg->webhook_jwt = strcmp(auth, "jwt") == 0;
+	if (!cfg->webhook_jwt && strcmp(auth, "none") != 0)
+		return refuse("HIPCHAT_WEBHOOK_AUTH",
+		    "neither \"jwt\" nor \"none\"");
+	return 0;
+}
+
+int
+config_read(struct config *cfg)
+{
+	int status = read_identity(cfg);
+
+	if (status == 0)
+		status = read_paths(cfg);
+	if (status == 0)
+		status = read_trust(cfg);
+	return status;
+}
+
+static int
+derive_url(struct config *cfg)
+{
+	const char *scheme = setting("REQUEST_SCHEME", "http");
+	const char *host = setting("HTTP_HOST", "");
+	const char *script = setting("SCRIPT_NAME", "");
+	const char *slash = strrchr(script, '/');
+	const int dir = slash != NULL ? (int)(slash - script) : 0;
+	const int len = snprintf(cfg->base_url, sizeof(cfg->base_url),
+	    "%s://%s%.*s", scheme, host, dir, script);
+
+	if (strchr(host, '/') != NULL || *host == '\0' || len < 0 ||
+	    (size_t)len >= sizeof(cfg->base_url) ||
+	    !is_base_url(cfg->base_url)) {
+		log_line("no base URL: Host \"%s\" and script \"%s\" "
+		    "make none", host, script);
+		return 400;
+	}
+	return 0;
+}
+
+int
+config_base_url(struct config *cfg)
+{
+	int status = 0;
+
+	if (cfg->base_url[0] == '\0')
+		status = derive_url(cfg);
+	if (status == 0 && cfg->addon_key[0] == '\0') {
+		/* its host name, or address in brackets, without the port */
+		const char *host = strchr(cfg->base_url, ':') + 3;
+		const char *from = *host == '[' ? strchr(host, ']') : host;
+		const size_t len = (size_t)(from - host) +
+		    strcspn(from, ":/");
+
+		memcpy(cfg->addon_key, host, len);
+		cfg->addon_key[len] = '\0';
+	}
+	return status;
+}

@@ -1,0 +1,39 @@
+/*
+ * config: the settings, from the environment (SetEnv in httpd.conf), read
+ * and checked once at start.
+ */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <stdbool.h>
+
+/* Longest public base URL, terminating NUL included. */
+#define CONFIG_URL_MAX 512
+
+struct config {
+	char base_url[CONFIG_URL_MAX];	/* without a trailing slash */
+	char addon_key[CONFIG_URL_MAX];
+	const char *addon_name;
+	const char *data_dir;		/* absolute */
+	const char *template_dir;	/* absolute */
+	const char *allowed_hosts;	/* a list as in hosts.h, valid */
+	const char *ca_file;		/* NULL: the system's */
+	bool webhook_jwt;		/* webhooks must be signed */
+};
+
+/*
+ * Read the settings.  An absent or empty one takes its default.  The strings
+ * belong to the environment and stay valid.  base_url and addon_key are left
+ * empty where they are to be derived: see config_base_url().
+ * Returns 0, or 500 with the setting named in the log.
+ */
+int config_read(struct config *cfg);
+
+/*
+ * Fill base_url and addon_key, where no setting gave them, from the request:
+ * scheme, Host, directory of SCRIPT_NAME.
+ * Returns 0, or 400 for a Host that can't be one (HTTP/1.0 without Host).
+ */
+int config_base_url(struct config *cfg);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * hipchat: HipChat's REST API, version 2, as far as an add-on needs it.
+ *
+ * All functions return 0 or an HTTP status, with the reason in the log:
+ *	403	a host that is not allowed, or HipChat refuses the secret
+ *	500	out of memory
+ *	502	HipChat did not answer, or not as its documentation says
+ */
+#ifndef HIPCHAT_H
+#define HIPCHAT_H
+
+#include <stdint.h>
+
+#include "config.h"
+#include "store.h"
+
+/*
+ * GET capabilities_url and fill token_url and api_url from HipChat's own
+ * capabilities document, which must name itself by that URL and keep to
+ * allowed hosts (Connect, server-side installation, step 4).
+ */
+int hipchat_discover(const struct config *cfg, struct installation *inst);
+
+/*
+ * Get a token for the installation (OAuth 2, client credentials).  It is fit
+ * for use at once, and in the cache until expires: expires_in less 60 s.
+ */
+int hipchat_token(const struct config *cfg, const struct installation *inst,
+    struct token *token);
+
+/*
+ * Has HipChat removed this installation?  It refuses a token to a client
+ * that it has removed.  Returns 0 for yes, 409 for no: a token was granted,
+ * 503 where HipChat gave neither answer.
+ */
+int hipchat_removed(const struct config *cfg,
+    const struct installation *inst);
+
+/*
+ * GET the document of an installation at installable_url, which HipChat
+ * serves once (Connect, client-side installation).  *secret is empty where
+ * the document has none.  Buffers of STORE_ID_MAX and STORE_SECRET_MAX bytes.
+ */
+int hipchat_installable(const struct config *cfg, const char *url,
+    char *oauth_id, char *secret);
+
+/*
+ * Post a notification, given as JSON, to a room, with the cached token or a
+ * new one; a 401 gets a new token once (Send room notification).
+ */
+int hipchat_send(const struct config *cfg, const struct store *st,
+    const struct installation *inst, int64_t room_id, const char *json);
+
+#endif

@@ -1,0 +1,320 @@
+/*
+ * http: see http.h.
+ *
+ * The URL is parsed once, by libcurl, and the very parse that the guard has
+ * looked at is what is connected to, so that no second opinion about odd
+ * spellings can differ.  Addresses are looked at when the socket is opened:
+ * a name that resolves differently the second time gains nothing.
+ */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hosts.h"
+#include "http.h"
+#include "log.h"
+
+/* IPv4 ranges that are not public (IANA special-purpose registry). */
+static const struct {
+	uint32_t net;
+	unsigned int bits;
+} inward[] = {
+	{ 0x00000000, 8 },	/* this network */
+	{ 0x0a000000, 8 },	/* private */
+	{ 0x64400000, 10 },	/* carrier-grade NAT */
+	{ 0x7f000000, 8 },	/* loopback */
+	{ 0xa9fe0000, 16 },	/* link-local, cloud metadata */
+	{ 0xac100000, 12 },	/* private */
+	{ 0xc0000000, 24 },	/* protocol assignments */
+	{ 0xc0000200, 24 },	/* documentation */
+	{ 0xc0586300, 24 },	/* 6to4 relays */
+	{ 0xc0a80000, 16 },	/* private */
+	{ 0xc6120000, 15 },	/* benchmarks */
+	{ 0xc6336400, 24 },	/* documentation */
+	{ 0xcb007100, 24 },	/* documentation */
+	{ 0xe0000000, 3 },	/* multicast, reserved, broadcast */
+};
+
+static bool
+is_public_v4(uint32_t address)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(inward) / sizeof(inward[0]); i++)
+		if ((address ^ inward[i].net) >> (32 - inward[i].bits) == 0)
+			return false;
+	return true;
+}
+
+/*
+ * Global unicast (2000::/3) less what carries an IPv4 address or is no host:
+ * Teredo and other assignments 2001::/23, documentation 2001:db8::/32,
+ * 6to4 2002::/16.  All else, IPv4-mapped included, is not public.
+ */
+static bool
+is_public_v6(const uint8_t *a)
+{
+	if ((a[0] & 0xe0) != 0x20 || (a[0] == 0x20 && a[1] == 0x02))
+		return false;
+	if (a[0] == 0x20 && a[1] == 0x01)
+		return a[2] >= 0x02 && !(a[2] == 0x0d && a[3] == 0xb8);
+	return true;
+}
+
+static bool
+is_public(const struct sockaddr *sa)
+{
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+
+	if (sa->sa_family == AF_INET) {
+		memcpy(&in, sa, sizeof(in));
+		return is_public_v4(ntohl(in.sin_addr.s_addr));
+	}
+	if (sa->sa_family == AF_INET6) {
+		memcpy(&in6, sa, sizeof(in6));
+		return is_public_v6(in6.sin6_addr.s6_addr);
+	}
+	return false;
+}
+
+/* libcurl asks for a socket to each address that it is about to try. */
+static curl_socket_t
+open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	(void)arg;
+	(void)purpose;
+	if (!is_public(&address->addr)) {
+		log_line("the host's address is private: not connected");
+		return CURL_SOCKET_BAD;
+	}
+	return socket(address->family, address->socktype | SOCK_CLOEXEC,
+	    address->protocol);
+}
+
+/* The URL without its query, which may hold a secret, for the log. */
+static int
+shown(const char *url)
+{
+	return (int)strcspn(url, "?#");
+}
+
+/* libcurl passes NULL for a part that is absent. */
+static char *
+part(CURLU *url, CURLUPart what)
+{
+	char *text = NULL;
+
+	if (curl_url_get(url, what, &text, CURLU_DEFAULT_PORT) != CURLUE_OK)
+		return NULL;
+	return text;
+}
+
+static bool
+is_plain(const char *url)
+{
+	for (; *url != '\0'; url++)
+		if (*url <= ' ' || *url > '~' || strchr("\"<>\\^`{|}", *url))
+			return false;
+	return true;
+}
+
+static enum hosts_verdict
+judge(const struct config *cfg, CURLU *url)
+{
+	enum hosts_verdict verdict = HOSTS_NO;
+	char *scheme = part(url, CURLUPART_SCHEME);
+	char *host = part(url, CURLUPART_HOST);
+	char *port = part(url, CURLUPART_PORT);
+	char *user = part(url, CURLUPART_USER);
+	char *password = part(url, CURLUPART_PASSWORD);
+
+	if (scheme != NULL && host != NULL && port != NULL && user == NULL &&
+	    password == NULL)
+		verdict = hosts_match(cfg->allowed_hosts, scheme, host,
+		    (unsigned int)strtoul(port, NULL, 10));
+	curl_free(scheme);
+	curl_free(host);
+	curl_free(port);
+	curl_free(user);
+	curl_free(password);
+	return verdict;
+}
+
+/* Parse and judge: 0, 403 or 500; *parsed is the caller's in any case. */
+static int
+guard(const struct config *cfg, const char *url, CURLU **parsed,
+    enum hosts_verdict *verdict)
+{
+	*verdict = HOSTS_NO;
+	if ((*parsed = curl_url()) == NULL) {
+		log_line("out of memory");
+		return 500;
+	}
+	if (is_plain(url) &&
+	    curl_url_set(*parsed, CURLUPART_URL, url, 0) == CURLUE_OK)
+		*verdict = judge(cfg, *parsed);
+	return *verdict != HOSTS_NO ? 0 : 403;
+}
+
+bool
+http_url_allowed(const struct config *cfg, const char *url)
+{
+	enum hosts_verdict verdict;
+	CURLU *parsed;
+	const int status = guard(cfg, url, &parsed, &verdict);
+
+	curl_url_cleanup(parsed);
+	return status == 0;
+}
+
+static size_t
+take_body(char *data, size_t size, size_t n, void *arg)
+{
+	struct http_reply *reply = arg;
+
+	n *= size;
+	if (n > HTTP_REPLY_MAX - reply->len)
+		return 0;	/* the transfer ends with CURLE_WRITE_ERROR */
+	memcpy(reply->body + reply->len, data, n);
+	reply->len += n;
+	reply->body[reply->len] = '\0';
+	return n;
+}
+
+static bool
+set_limits(struct http_call *call, const struct config *cfg)
+{
+	CURL *easy = call->easy;
+
+	return curl_easy_setopt(easy, CURLOPT_CURLU, call->url) == CURLE_OK &&
+	    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+	    curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
+	    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+	    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT,
+	    (long)HTTP_CONNECT_SECONDS) == CURLE_OK &&
+	    curl_easy_setopt(easy, CURLOPT_TIMEOUT,
+	    (long)HTTP_TOTAL_SECONDS) == CURLE_OK &&
+	    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error) ==
+	    CURLE_OK &&
+	    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body) ==
+	    CURLE_OK &&
+	    curl_easy_setopt(easy, CURLOPT_WRITEDATA, &call->reply) ==
+	    CURLE_OK &&
+	    (cfg->ca_file == NULL || curl_easy_setopt(easy, CURLOPT_CAINFO,
+	    cfg->ca_file) == CURLE_OK);
+}
+
+/* Append a header line; false when memory is out. */
+static bool
+add_header(struct http_call *call, const char *name, const char *value)
+{
+	struct curl_slist *longer = NULL;
+	char *line;
+
+	if (asprintf(&line, "%s: %s", name, value) < 0)
+		return false;
+	longer = curl_slist_append(call->headers, line);
+	free(line);
+	if (longer == NULL)
+		return false;
+	call->headers = longer;
+	return true;
+}
+
+static bool
+set_request(struct http_call *call, const struct http_request *request)
+{
+	CURL *easy = call->easy;
+	bool ok = add_header(call, "Accept", "application/json") &&
+	    curl_easy_setopt(easy, CURLOPT_USERAGENT, "hipchat-cgi") ==
+	    CURLE_OK;
+
+	if (request->user != NULL)
+		ok = ok && curl_easy_setopt(easy, CURLOPT_USERNAME,
+		    request->user) == CURLE_OK &&
+		    curl_easy_setopt(easy, CURLOPT_PASSWORD,
+		    request->password) == CURLE_OK;
+	if (request->bearer != NULL)
+		ok = ok && curl_easy_setopt(easy, CURLOPT_HTTPAUTH,
+		    CURLAUTH_BEARER) == CURLE_OK &&
+		    curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER,
+		    request->bearer) == CURLE_OK;
+	if (request->body != NULL)
+		ok = ok && add_header(call, "Content-Type",
+		    request->content_type) &&
+		    curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS,
+		    request->body) == CURLE_OK;
+	return ok && curl_easy_setopt(easy, CURLOPT_HTTPHEADER,
+	    call->headers) == CURLE_OK;
+}
+
+int
+http_begin(struct http_call *call, const struct config *cfg,
+    const struct http_request *request)
+{
+	enum hosts_verdict verdict;
+	int status;
+
+	memset(call, 0, sizeof(*call));
+	status = guard(cfg, request->url, &call->url, &verdict);
+	if (status == 403)
+		log_line("%.*s: not on a host of HIPCHAT_ALLOWED_HOSTS",
+		    shown(request->url), request->url);
+	if (status != 0)
+		return status;
+	call->easy = curl_easy_init();
+	call->reply.body = malloc(HTTP_REPLY_MAX + 1);
+	if (call->easy == NULL || call->reply.body == NULL ||
+	    !set_limits(call, cfg) || !set_request(call, request) ||
+	    (verdict == HOSTS_PUBLIC && curl_easy_setopt(call->easy,
+	    CURLOPT_OPENSOCKETFUNCTION, open_socket) != CURLE_OK)) {
+		log_line("libcurl: out of memory");
+		return 500;
+	}
+	call->reply.body[0] = '\0';
+	return 0;
+}
+
+int
+http_end(struct http_call *call, CURLcode code)
+{
+	char *url = NULL;
+
+	if (code == CURLE_OK) {
+		curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE,
+		    &call->reply.status);
+		return 0;
+	}
+	curl_easy_getinfo(call->easy, CURLINFO_EFFECTIVE_URL, &url);
+	log_line("%.*s: %s", url != NULL ? shown(url) : 0, url,
+	    code == CURLE_WRITE_ERROR ? "the reply is too large" :
+	    call->error[0] != '\0' ? call->error : curl_easy_strerror(code));
+	return 502;
+}
+
+int
+http_do(struct http_call *call, const struct config *cfg,
+    const struct http_request *request)
+{
+	const int status = http_begin(call, cfg, request);
+
+	if (status != 0)
+		return status;
+	return http_end(call, curl_easy_perform(call->easy));
+}
+
+void
+http_free(struct http_call *call)
+{
+	curl_easy_cleanup(call->easy);
+	curl_url_cleanup(call->url);
+	curl_slist_free_all(call->headers);
+	free(call->reply.body);
+	memset(call, 0, sizeof(*call));
+}

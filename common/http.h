@@ -1,0 +1,70 @@
+/*
+ * http: calls to HipChat's servers on libcurl, with limits and a guard.
+ *
+ * The guard: a URL's host must be on the list of allowed hosts (hosts.h), by
+ * https unless an origin on the list says otherwise; no user name in it;
+ * redirects are not followed; proxies from the environment are not used; and
+ * where the list names a host, not an origin, the address that is connected
+ * to must be a public one, whatever the name server says.
+ */
+#ifndef HTTP_H
+#define HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <curl/curl.h>
+
+#include "config.h"
+
+#define HTTP_CONNECT_SECONDS 5
+#define HTTP_TOTAL_SECONDS 10
+#define HTTP_REPLY_MAX 262144	/* bytes; a larger reply is none */
+
+struct http_request {
+	const char *url;
+	const char *user;		/* Basic authentication, or NULL */
+	const char *password;
+	const char *bearer;		/* token, or NULL */
+	const char *content_type;	/* of the body */
+	const char *body;		/* NULL: GET, else POST */
+};
+
+struct http_reply {
+	long status;
+	char *body;		/* NUL-terminated; freed by http_free() */
+	size_t len;
+};
+
+/* One call under way.  Its place in memory must not change. */
+struct http_call {
+	CURL *easy;
+	CURLU *url;
+	struct curl_slist *headers;
+	struct http_reply reply;
+	char error[CURL_ERROR_SIZE];
+};
+
+/* Does the guard let the URL pass?  Nothing is logged. */
+bool http_url_allowed(const struct config *cfg, const char *url);
+
+/*
+ * Make the call and wait for the reply.  Returns 0 with a reply of any
+ * status, or 403 (the guard), 500 (out of memory), 502 (no whole reply in
+ * time), logged.  In any case the caller then calls http_free().
+ */
+int http_do(struct http_call *call, const struct config *cfg,
+    const struct http_request *request);
+
+/*
+ * http_do() in two steps, for who drives call->easy by itself: begin returns
+ * 0, 403 or 500; end, given the outcome of the transfer, 0 or 502.
+ */
+int http_begin(struct http_call *call, const struct config *cfg,
+    const struct http_request *request);
+int http_end(struct http_call *call, CURLcode code);
+
+/* Release what the call holds. */
+void http_free(struct http_call *call);
+
+#endif

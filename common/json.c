@@ -1,0 +1,258 @@
+/*
+ * json: see json.h.  Nothing here logs: the caller knows what the text was
+ * and who sent it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <unistr.h>
+
+#include "json.h"
+
+/* The code unit of a \uXXXX escape at p, or -1; the JSON is known valid. */
+static long
+unit(const char *p, const char *end)
+{
+	char digits[5] = "";
+
+	if (end - p < 6 || p[0] != '\\' || p[1] != 'u')
+		return -1;
+	memcpy(digits, p + 2, 4);
+	return strtol(digits, NULL, 16);
+}
+
+/* Skip one escape at p; NULL for half of a surrogate pair. */
+static const char *
+skip_escape(const char *p, const char *end)
+{
+	const long first = unit(p, end);
+	long second;
+
+	if (first < 0)
+		return p + 2;
+	if (first < 0xd800 || first > 0xdfff)
+		return p + 6;
+	second = unit(p + 6, end);
+	if (first > 0xdbff || second < 0xdc00 || second > 0xdfff)
+		return NULL;
+	return p + 12;
+}
+
+/* Skip the string that opens at p; NULL with the reason if it is unfit. */
+static const char *
+skip_string(const char *p, const char *end, const char **why)
+{
+	for (p++; p < end && *p != '"';) {
+		if ((unsigned char)*p < 0x20) {
+			*why = "control character in a string";
+			return NULL;
+		}
+		if (*p != '\\') {
+			p++;
+		} else if ((p = skip_escape(p, end)) == NULL) {
+			*why = "lone surrogate in a string";
+			return NULL;
+		}
+	}
+	return p + 1;
+}
+
+/*
+ * Walk over a text that json-c took for valid, refuse what only json-c
+ * accepts, and count its members: outside strings, each has one colon.
+ */
+static bool
+scan(const char *p, const char *end, size_t *members, const char **why)
+{
+	*members = 0;
+	while (p < end) {
+		if (*p == '"') {
+			if ((p = skip_string(p, end, why)) == NULL)
+				return false;
+			continue;
+		}
+		if (*p == 'N' || *p == 'I') {
+			*why = "NaN or Infinity";
+			return false;
+		}
+		*members += (*p++ == ':');
+	}
+	return true;
+}
+
+/* The members of the parsed document, where each name counts once. */
+static size_t
+count_members(struct json_object *value)
+{
+	size_t i, n = 0;
+
+	if (json_object_is_type(value, json_type_object)) {
+		json_object_object_foreach(value, name, member) {
+			(void)name;
+			n += 1 + count_members(member);
+		}
+	} else if (json_object_is_type(value, json_type_array)) {
+		for (i = 0; i < json_object_array_length(value); i++)
+			n += count_members(json_object_array_get_idx(value,
+			    i));
+	}
+	return n;
+}
+
+static struct json_object *
+parse(const char *text, size_t len, const char **why)
+{
+	struct json_tokener *tok = json_tokener_new_ex(JSON_DEPTH);
+	struct json_object *doc;
+
+	if (tok == NULL) {
+		*why = "out of memory";
+		return NULL;
+	}
+	json_tokener_set_flags(tok,
+	    JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	/* the NUL behind the text ends a number that stands alone */
+	doc = json_tokener_parse_ex(tok, text, (int)len + 1);
+	*why = NULL;
+	if (json_tokener_get_error(tok) != json_tokener_success)
+		*why = json_tokener_error_desc(json_tokener_get_error(tok));
+	else if (json_tokener_get_parse_end(tok) < len)
+		*why = "trailing bytes";
+	else if (!json_object_is_type(doc, json_type_object))
+		*why = "not an object";
+	json_tokener_free(tok);
+	if (*why != NULL) {
+		json_object_put(doc);
+		return NULL;
+	}
+	return doc;
+}
+
+struct json_object *
+json_read(const char *text, size_t len, const char **why)
+{
+	struct json_object *doc;
+	size_t members;
+
+	if (len == 0 || len > INT32_MAX - 1) {
+		*why = len == 0 ? "empty" : "too long";
+		return NULL;
+	}
+	if (u8_check((const uint8_t *)text, len) != NULL) {
+		*why = "not UTF-8";
+		return NULL;
+	}
+	if ((doc = parse(text, len, why)) == NULL)
+		return NULL;
+	if (!scan(text, text + len, &members, why)) {
+		json_object_put(doc);
+		return NULL;
+	}
+	if (members != count_members(doc)) {
+		*why = "duplicate member";
+		json_object_put(doc);
+		return NULL;
+	}
+	return doc;
+}
+
+/* Follow the path; false where a step is missing or not in an object. */
+static bool
+find(struct json_object *doc, const char *path, struct json_object **out)
+{
+	char name[64];
+	size_t len;
+
+	for (*out = doc;; path += len + 1) {
+		len = strcspn(path, ".");
+		if (len >= sizeof(name))
+			return false;
+		memcpy(name, path, len);
+		name[len] = '\0';
+		if (!json_object_is_type(*out, json_type_object) ||
+		    !json_object_object_get_ex(*out, name, out))
+			return false;
+		if (path[len] == '\0')
+			return true;
+	}
+}
+
+int
+json_string(struct json_object *doc, const char *path, size_t max,
+    const char **out)
+{
+	struct json_object *value;
+	const char *text;
+	size_t len;
+
+	if (!find(doc, path, &value))
+		return 0;
+	if (!json_object_is_type(value, json_type_string))
+		return -1;
+	text = json_object_get_string(value);
+	len = (size_t)json_object_get_string_len(value);
+	if (len == 0 || len > max || strlen(text) != len)
+		return -1;
+	*out = text;
+	return 1;
+}
+
+/* Digits only, no sign, no blank, at most 18 of them: fits int64_t. */
+static int64_t
+digits(struct json_object *string)
+{
+	const char *text = json_object_get_string(string);
+	const size_t len = (size_t)json_object_get_string_len(string);
+
+	if (len == 0 || len > 18 || strspn(text, "0123456789") != len)
+		return -1;
+	return strtoll(text, NULL, 10);
+}
+
+int
+json_id(struct json_object *doc, const char *path, int64_t *out)
+{
+	struct json_object *value;
+	int64_t id;
+
+	if (!find(doc, path, &value))
+		return 0;
+	switch (json_object_get_type(value)) {
+	case json_type_int:
+		id = json_object_get_int64(value);
+		break;
+	case json_type_string:
+		id = digits(value);
+		break;
+	default:
+		return -1;
+	}
+	if (id <= 0 || id == INT64_MAX)	/* json-c clamps to the maximum */
+		return -1;
+	*out = id;
+	return 1;
+}
+
+bool
+json_add(struct json_object *doc, const char *name, struct json_object *value)
+{
+	if (value == NULL)
+		return false;
+	if (json_object_object_add(doc, name, value) == 0)
+		return true;
+	json_object_put(value);
+	return false;
+}
+
+char *
+json_quote(const char *text)
+{
+	struct json_object *string = json_object_new_string(text);
+	char *quoted = NULL;
+
+	if (string != NULL)
+		quoted = strdup(json_object_to_json_string_ext(string,
+		    JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(string);
+	return quoted;
+}

@@ -1,0 +1,56 @@
+/*
+ * json: strict parsing on json-c, and getters that check type and size.
+ *
+ * json-c's own strict mode still lets through duplicate members, NaN,
+ * control characters and lone surrogates; json_read() refuses them, so a
+ * document has one meaning or none.
+ */
+#ifndef JSON_H
+#define JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <json-c/json.h>
+
+/* Deepest nesting that json_read() accepts. */
+#define JSON_DEPTH 32
+
+/*
+ * Parse exactly one JSON object (RFC 8259, UTF-8, no byte order mark) of len
+ * bytes; text[len] must be NUL.  Returns the document, which the caller
+ * releases with json_object_put(), or NULL with *why set to a static reason.
+ */
+struct json_object *json_read(const char *text, size_t len,
+    const char **why);
+
+/*
+ * Getters take a path of member names joined by dots, such as
+ * "item.message.id", and return
+ *	 1	present and fit; *out is set
+ *	 0	absent; *out is untouched
+ *	-1	present but unfit (null, another type, too long, ...)
+ */
+
+/* A string of 1 to max bytes without NUL; *out belongs to the document. */
+int json_string(struct json_object *doc, const char *path, size_t max,
+    const char **out);
+
+/* A positive integer, or a string of digits that is one: HipChat's ids. */
+int json_id(struct json_object *doc, const char *path, int64_t *out);
+
+/*
+ * Add a member and take its value over.  False when memory is out, also
+ * where that left the value NULL.
+ */
+bool json_add(struct json_object *doc, const char *name,
+    struct json_object *value);
+
+/*
+ * The text as a JSON string literal, quotes included; the caller frees it.
+ * NULL when memory is out.
+ */
+char *json_quote(const char *text);
+
+#endif

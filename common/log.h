@@ -1,0 +1,24 @@
+/*
+ * log: one event, one line, one write(2) to standard error, which under
+ * Apache is the error log.
+ *
+ * Whoever detects an error logs it, once, with the object and the reason;
+ * callers further up only pass the status on.  Secrets, tokens and message
+ * texts are never handed to these functions.
+ */
+#ifndef LOG_H
+#define LOG_H
+
+/* Longest line written, prefix and newline included; longer ones are cut. */
+#define LOG_MAX 1024
+
+/* Set the prefix of all later lines; the string must outlive the program. */
+void log_open(const char *program);
+
+/*
+ * Write "PREFIX: MESSAGE\n".  Every byte but printable ASCII is written as
+ * \xNN, so that no input can forge a line.  errno is preserved.
+ */
+void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,98 @@
+/*
+ * notify: see notify.h.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <unistr.h>
+
+#include "hipchat.h"
+#include "json.h"
+#include "log.h"
+#include "notify.h"
+
+static const char ellipsis[] = "\xe2\x80\xa6";
+
+/* The message, cut if need be, as a JSON string; NULL without memory. */
+static struct json_object *
+message_json(const char *message)
+{
+	const uint8_t *end = (const uint8_t *)message;
+	struct json_object *json;
+	size_t characters = 0, keep = 0;
+	char *cut;
+
+	for (; *end != '\0'; characters++) {
+		if (characters == NOTIFY_CHARACTERS - 1)
+			keep = (size_t)(end - (const uint8_t *)message);
+		end += u8_strmblen(end);
+	}
+	if (characters <= NOTIFY_CHARACTERS)
+		return json_object_new_string(message);
+	if ((cut = malloc(keep + sizeof(ellipsis))) == NULL)
+		return NULL;
+	memcpy(cut, message, keep);
+	memcpy(cut + keep, ellipsis, sizeof(ellipsis));
+	json = json_object_new_string(cut);
+	free(cut);
+	return json;
+}
+
+static bool
+add_card(struct json_object *doc, const char *card)
+{
+	const char *why;
+	struct json_object *json;
+
+	if (card == NULL)
+		return true;
+	if ((json = json_read(card, strlen(card), &why)) == NULL) {
+		log_line("the notification's card: %s", why);
+		return false;
+	}
+	return json_add(doc, "card", json);
+}
+
+/* The notification as HipChat takes it; the caller releases it. */
+static struct json_object *
+notification_json(const struct notification *n)
+{
+	const char *color = n->color != NULL ? n->color : "yellow";
+	const char *format = n->format != NULL ? n->format : "text";
+	struct json_object *doc = json_object_new_object();
+
+	if (doc != NULL &&
+	    json_add(doc, "color", json_object_new_string(color)) &&
+	    json_add(doc, "message", message_json(n->message)) &&
+	    json_add(doc, "message_format", json_object_new_string(format)) &&
+	    json_add(doc, "notify", json_object_new_boolean(n->notify)) &&
+	    add_card(doc, n->card))
+		return doc;
+	json_object_put(doc);
+	return NULL;
+}
+
+int
+hipchat_notify(const struct webhook *hook,
+    const struct notification *notification)
+{
+	const int64_t room_id = hook->inst.room_id != 0 ?
+	    hook->inst.room_id : hook->room_id;
+	struct json_object *doc = notification_json(notification);
+	struct store st;
+	int status;
+
+	if (doc == NULL) {
+		log_line("no notification: out of memory or a bad card");
+		return 500;
+	}
+	status = store_open(&st, hook->cfg->data_dir);
+	if (status == 0) {
+		status = hipchat_send(hook->cfg, &st, &hook->inst, room_id,
+		    json_object_to_json_string_ext(doc,
+		    JSON_C_TO_STRING_NOSLASHESCAPE));
+		store_close(&st);
+	}
+	json_object_put(doc);
+	return status;
+}

@@ -1,0 +1,35 @@
+/*
+ * notify: what an endpoint says in a room.
+ *
+ *	hipchat_notify(&hook, &(struct notification){ .message = "Hello" });
+ */
+#ifndef NOTIFY_H
+#define NOTIFY_H
+
+#include <stdbool.h>
+
+#include "webhook.h"
+
+/* Longest message that HipChat takes, in characters (Send room
+ * notification).  A longer one is cut and ends with an ellipsis. */
+#define NOTIFY_CHARACTERS 10000
+
+/* Members that are left out take the default. */
+struct notification {
+	const char *message;	/* needed; UTF-8, not empty */
+	const char *format;	/* "text" (default) or "html" */
+	const char *color;	/* "yellow" (default), "green", "red",
+				 * "purple", "gray" or "random" */
+	bool notify;		/* make a sound at the users' */
+	const char *card;	/* a card as JSON, or NULL */
+};
+
+/*
+ * Say it in the room of the hook's installation; where that is a whole group,
+ * in the room that the webhook came from.
+ * Returns 0, or 500 (a bad card, out of memory), 502 (HipChat), logged.
+ */
+int hipchat_notify(const struct webhook *hook,
+    const struct notification *notification);
+
+#endif

@@ -1,0 +1,132 @@
+/*
+ * removal: see removal.h.
+ */
+#include <string.h>
+
+#include "hipchat.h"
+#include "http.h"
+#include "json.h"
+#include "log.h"
+#include "removal.h"
+#include "store.h"
+
+static int
+read_query(struct cgi *cgi, const char *encoded, const char *name, char *out)
+{
+	if (cgi_param(encoded, name, out) < 0)
+		return cgi_error(cgi, 400, "%s: bad value, or two", name);
+	return 0;
+}
+
+static int
+read_member(struct cgi *cgi, struct json_object *doc, const char *name,
+    char *out)
+{
+	const char *text;
+	const int found = json_string(doc, name, CGI_URL_MAX - 1, &text);
+
+	if (found < 0)
+		return cgi_error(cgi, 400, "%s: a string is needed", name);
+	if (found == 1)
+		strcpy(out, text);
+	return 0;
+}
+
+static int
+read_encoded(struct removal *r, struct cgi *cgi, const char *encoded)
+{
+	int status;
+
+	status = read_query(cgi, encoded, "oauthId", r->oauth_id);
+	if (status == 0)
+		status = read_query(cgi, encoded, "redirect_url",
+		    r->redirect_url);
+	if (status == 0)
+		status = read_query(cgi, encoded, "installable_url",
+		    r->installable_url);
+	return status;
+}
+
+static int
+read_json(struct removal *r, struct cgi *cgi)
+{
+	const char *why;
+	struct json_object *doc;
+	int status;
+
+	if ((doc = json_read(cgi->body, cgi->body_len, &why)) == NULL)
+		return cgi_error(cgi, 400, "JSON body: %s", why);
+	status = read_member(cgi, doc, "oauthId", r->oauth_id);
+	if (status == 0)
+		status = read_member(cgi, doc, "redirect_url",
+		    r->redirect_url);
+	if (status == 0)
+		status = read_member(cgi, doc, "installable_url",
+		    r->installable_url);
+	json_object_put(doc);
+	return status;
+}
+
+int
+removal_read(struct removal *removal, struct cgi *cgi,
+    const struct config *cfg)
+{
+	int status;
+
+	memset(removal, 0, sizeof(*removal));
+	status = read_encoded(removal, cgi, cgi->query);
+	if (status == 0 && cgi->body_len > 0) {
+		/* curl -d calls any body a form: look at it instead */
+		if (cgi->body[strspn(cgi->body, " \t\r\n")] == '{')
+			status = read_json(removal, cgi);
+		else
+			status = read_encoded(removal, cgi, cgi->body);
+	}
+	if (status == 0 && *removal->redirect_url != '\0' &&
+	    !http_url_allowed(cfg, removal->redirect_url))
+		status = cgi_error(cgi, 400,
+		    "redirect_url: not on an allowed host");
+	return status;
+}
+
+int
+removal_by_id(const struct config *cfg, const char *oauth_id)
+{
+	struct installation inst;
+	struct store st;
+	int status;
+
+	if ((status = store_open(&st, cfg->data_dir)) != 0)
+		return status;
+	status = store_find(&st, oauth_id, &inst);
+	if (status == 0)
+		status = hipchat_removed(cfg, &inst);
+	if (status == 0)
+		status = store_remove(&st, &inst);
+	store_close(&st);
+	return status == 404 ? 0 : status;
+}
+
+int
+removal_by_document(const struct config *cfg, const char *url)
+{
+	char oauth_id[STORE_ID_MAX], secret[STORE_SECRET_MAX];
+	struct installation inst;
+	struct store st;
+	int status;
+
+	if ((status = store_open(&st, cfg->data_dir)) != 0)
+		return status;
+	status = hipchat_installable(cfg, url, oauth_id, secret);
+	if (status == 0)
+		status = store_find(&st, oauth_id, &inst);
+	if (status == 0 && *secret != '\0' &&
+	    strcmp(secret, inst.oauth_secret) != 0) {
+		log_line("%s: the document holds another secret", oauth_id);
+		status = 403;
+	}
+	if (status == 0)
+		status = store_remove(&st, &inst);
+	store_close(&st);
+	return status == 404 ? 0 : status;
+}

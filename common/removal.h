@@ -1,0 +1,44 @@
+/*
+ * removal: HipChat says in three forms that an installation is gone, and each
+ * has its proof.
+ *
+ * All functions return 0 or an HTTP status, with the reason in the log.  To
+ * remove an id that is not known is success.
+ */
+#ifndef REMOVAL_H
+#define REMOVAL_H
+
+#include "cgi.h"
+#include "config.h"
+
+/* What a request to /uninstalled may carry; "" where it does not. */
+struct removal {
+	char oauth_id[CGI_URL_MAX];
+	char redirect_url[CGI_URL_MAX];
+	char installable_url[CGI_URL_MAX];
+};
+
+/*
+ * Read the parameters from the query and, for a POST, from the body, as JSON
+ * or as a form.  A redirect_url must be on an allowed host.
+ * Returns 0 or 400.
+ */
+int removal_read(struct removal *removal, struct cgi *cgi,
+    const struct config *cfg);
+
+/*
+ * Forms A and C: only an id came.  Ask HipChat for a token with the stored
+ * credentials; refused, the installation is removed.  Returns 409 when the
+ * token is still granted, 503 when HipChat does not answer.
+ */
+int removal_by_id(const struct config *cfg, const char *oauth_id);
+
+/*
+ * Form B: a browser came.  GET the document at installable_url, on an
+ * allowed host, and remove the installation that it names.  Returns 403 for
+ * another host or when the document holds another secret than the stored
+ * one, 502 when there is no such document.
+ */
+int removal_by_document(const struct config *cfg, const char *url);
+
+#endif

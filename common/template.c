@@ -1,0 +1,148 @@
+/*
+ * template: see template.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "log.h"
+#include "template.h"
+
+/* Read the file into text, which has TEMPLATE_MAX + 1 bytes. */
+static int
+read_file(const char *path, char *text)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t len = 0;
+	ssize_t n = -1;
+
+	if (fd >= 0) {
+		while ((n = read(fd, text + len, TEMPLATE_MAX + 1 - len)) > 0)
+			len += (size_t)n;
+		close(fd);
+	}
+	if (n < 0) {
+		log_line("%s: %s", path, strerror(errno));
+		return 500;
+	}
+	if (len > TEMPLATE_MAX || memchr(text, '\0', len) != NULL) {
+		log_line("%s: too large or not a text", path);
+		return 500;
+	}
+	text[len] = '\0';
+	return 0;
+}
+
+/* The value of the name that stands at text, or NULL. */
+static const char *
+find_value(const struct template_value *values, const char *text, size_t len)
+{
+	for (; values->name != NULL; values++)
+		if (strlen(values->name) == len &&
+		    memcmp(values->name, text, len) == 0)
+			return values->value;
+	return NULL;
+}
+
+/*
+ * Write the value of the placeholder that opens at p.  Returns the place
+ * behind its braces, or NULL with the reason.
+ */
+static const char *
+expand(const char *p, const struct template_value *values, FILE *out,
+    const char **why)
+{
+	const char *value, *name = p + 2 + strspn(p + 2, " \t");
+	const size_t len = strcspn(name, " \t\n{}");
+	char *quoted;
+
+	p = name + len + strspn(name + len, " \t");
+	if (strncmp(p, "}}", 2) != 0) {
+		*why = "placeholder without end";
+		return NULL;
+	}
+	if ((value = find_value(values, name, len)) == NULL) {
+		*why = "unknown name";
+		return NULL;
+	}
+	if ((quoted = json_quote(value)) == NULL) {
+		*why = "out of memory";
+		return NULL;
+	}
+	fwrite(quoted + 1, 1, strlen(quoted) - 2, out);
+	free(quoted);
+	return p + 2;
+}
+
+/* Render text to out; logs the line and returns 500 where it can't. */
+static int
+render(const char *path, const char *text,
+    const struct template_value *values, FILE *out)
+{
+	const char *why = NULL, *p = text, *open;
+	int line = 1;
+
+	while ((open = strstr(p, "{{")) != NULL) {
+		fwrite(p, 1, (size_t)(open - p), out);
+		if ((p = expand(open, values, out, &why)) == NULL)
+			break;
+	}
+	if (why == NULL) {
+		fputs(p, out);
+		return 0;
+	}
+	for (p = text; p < open; p++)
+		line += *p == '\n';
+	log_line("%s:%d: %s: %.*s", path, line, why,
+	    (int)strcspn(open, "}\n"), open);
+	return 500;
+}
+
+/* What is served is JSON, whatever was edited into the template. */
+static int
+check(const char *path, const char *text, size_t len)
+{
+	struct json_object *doc;
+	const char *why;
+
+	if ((doc = json_read(text, len, &why)) == NULL) {
+		log_line("%s: rendered, it is not JSON: %s", path, why);
+		return 500;
+	}
+	json_object_put(doc);
+	return 0;
+}
+
+int
+template_render(const char *dir, const char *name,
+    const struct template_value *values, char **out, size_t *len)
+{
+	char path[4096], text[TEMPLATE_MAX + 1];
+	FILE *stream;
+	int status;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if ((status = read_file(path, text)) != 0)
+		return status;
+	*out = NULL;
+	if ((stream = open_memstream(out, len)) == NULL) {
+		log_line("%s: out of memory", path);
+		return 500;
+	}
+	status = render(path, text, values, stream);
+	if (fclose(stream) != 0 && status == 0) {
+		log_line("%s: out of memory", path);
+		status = 500;
+	}
+	if (status == 0)
+		status = check(path, *out, *len);
+	if (status != 0) {
+		free(*out);
+		*out = NULL;
+	}
+	return status;
+}

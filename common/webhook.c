@@ -1,0 +1,123 @@
+/*
+ * webhook: see webhook.h.
+ */
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <unictype.h>
+#include <unistr.h>
+
+#include "json.h"
+#include "log.h"
+#include "webhook.h"
+
+/* The webhook's own members; HipChat's reference, room_message. */
+static int
+read_members(struct webhook *hook, struct cgi *cgi, const char **oauth_id)
+{
+	const char *message = "";
+
+	hook->message_id = "";
+	if (json_string(hook->doc, "oauth_client_id", STORE_ID_MAX - 1,
+	    oauth_id) != 1)
+		return cgi_error(cgi, 400, "no oauth_client_id");
+	if (json_string(hook->doc, "event", 64, &hook->event) != 1)
+		return cgi_error(cgi, 400, "no event");
+	if (json_id(hook->doc, "item.room.id", &hook->room_id) < 0)
+		return cgi_error(cgi, 400, "item.room.id: not an id");
+	if (strcmp(hook->event, "room_message") == 0) {
+		if (hook->room_id == 0)
+			return cgi_error(cgi, 400, "no item.room.id");
+		if (json_string(hook->doc, "item.message.message",
+		    CGI_BODY_MAX, &message) != 1)
+			return cgi_error(cgi, 400, "no item.message.message");
+		if (json_string(hook->doc, "item.message.id", 255,
+		    &hook->message_id) < 0)
+			return cgi_error(cgi, 400,
+			    "item.message.id: not an id");
+	}
+	if ((hook->message = strdup(message)) == NULL) {
+		log_line("out of memory");
+		return 500;
+	}
+	return 0;
+}
+
+/* Whose webhook is it? */
+static int
+find_installation(struct webhook *hook, const char *oauth_id)
+{
+	struct store st;
+	int status;
+
+	if ((status = store_open(&st, hook->cfg->data_dir)) != 0)
+		return status;
+	status = store_find(&st, oauth_id, &hook->inst);
+	store_close(&st);
+	if (status != 404)
+		return status;
+	log_line("webhook of %s, which is not installed", oauth_id);
+	return 204;
+}
+
+int
+webhook_read(struct webhook *hook, struct cgi *cgi, const struct config *cfg)
+{
+	const char *why, *oauth_id;
+	int status;
+
+	memset(hook, 0, sizeof(*hook));
+	hook->cfg = cfg;
+	hook->doc = json_read(cgi->body, cgi->body_len, &why);
+	if (hook->doc == NULL)
+		return cgi_error(cgi, 400, "JSON body: %s", why);
+	status = read_members(hook, cgi, &oauth_id);
+	if (status == 0)
+		status = find_installation(hook, oauth_id);
+	if (status != 0)
+		webhook_close(hook);
+	return status;
+}
+
+/* Length of the white space that text starts with, in bytes. */
+static size_t
+leading_space(const uint8_t *text)
+{
+	const uint8_t *p = text, *next;
+	ucs4_t c;
+
+	while ((next = u8_next(&c, p)) != NULL &&
+	    uc_is_property_white_space(c))
+		p = next;
+	return (size_t)(p - text);
+}
+
+char *
+webhook_argument(struct webhook *hook, const char *command)
+{
+	const size_t len = strlen(command);
+	uint8_t *text, *end;
+	const uint8_t *last;
+	ucs4_t c;
+
+	if (strncasecmp(hook->message, command, len) != 0)
+		return NULL;
+	text = (uint8_t *)hook->message + len;
+	text += leading_space(text);
+	end = text + strlen((char *)text);
+	while ((last = u8_prev(&c, end, text)) != NULL &&
+	    uc_is_property_white_space(c))
+		end -= end - last;
+	*end = '\0';
+	return (char *)text;
+}
+
+void
+webhook_close(struct webhook *hook)
+{
+	json_object_put(hook->doc);
+	free(hook->message);
+	memset(hook, 0, sizeof(*hook));
+}

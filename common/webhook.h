@@ -1,0 +1,54 @@
+/*
+ * webhook: an event that HipChat posts to the add-on, read and checked.
+ *
+ *	status = webhook_read(&hook, &cgi, &cfg);
+ *	if (status != 0)
+ *		return status;
+ *	... use hook ...
+ *	webhook_close(&hook);
+ */
+#ifndef WEBHOOK_H
+#define WEBHOOK_H
+
+#include <stdint.h>
+
+#include <json-c/json.h>
+
+#include "cgi.h"
+#include "config.h"
+#include "store.h"
+
+struct webhook {
+	const struct config *cfg;
+	struct installation inst;	/* whose webhook it is */
+	struct json_object *doc;	/* the whole body */
+	const char *event;		/* "room_message", "room_enter", ... */
+	int64_t room_id;		/* where it happened; 0 if unsaid */
+
+	/* of a message; "" with other events */
+	const char *message_id;
+	char *message;			/* UTF-8; yours to change */
+};
+
+/*
+ * Read the webhook from the request's body and find its installation.
+ * Returns 0 with the hook open, or a status to answer with:
+ *	204	an installation that is not known (logged)
+ *	400	not a webhook
+ *	500	out of memory, or the store
+ */
+int webhook_read(struct webhook *hook, struct cgi *cgi,
+    const struct config *cfg);
+
+/*
+ * What stands behind a command such as "/echo", in upper or lower case, at
+ * the start of the message, without white space around it: "" if nothing
+ * does; NULL if the message does not start with the command.  Changes the
+ * message, in which the result lies.
+ */
+char *webhook_argument(struct webhook *hook, const char *command);
+
+/* Release what the hook holds. */
+void webhook_close(struct webhook *hook);
+
+#endif
