@@ -24,6 +24,10 @@
 /* Seconds until a body that does not arrive is given up. */
 #define BODY_TIMEOUT 30
 
+/* Bytes and seconds of a body that is refused, but still read. */
+#define DRAIN_MAX 1048576
+#define DRAIN_TIMEOUT 5
+
 static const struct {
 	const char *name;
 	enum cgi_method method;
@@ -99,7 +103,8 @@ read_method(struct cgi *cgi)
 		if (strcmp(name, methods[i].name) == 0)
 			cgi->method = methods[i].method;
 	if ((cgi->method & cgi->allowed) == 0)
-		return cgi_error(cgi, 405, "method %.20s", name);
+		return cgi_error(cgi, 405, "method %.20s is not served here",
+		    name);
 	return 0;
 }
 
@@ -120,22 +125,47 @@ read_length(struct cgi *cgi, size_t *len)
 	return 0;
 }
 
+static time_t
+seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
 /* Wait for input until the deadline; false when it has passed. */
 static bool
 wait_for_input(time_t deadline)
 {
 	struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
-	struct timespec now;
+	const time_t now = seconds_now();
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec < deadline &&
-	    poll(&pfd, 1, (int)(deadline - now.tv_sec) * 1000) > 0;
+	return now < deadline &&
+	    poll(&pfd, 1, (int)(deadline - now) * 1000) > 0;
+}
+
+/*
+ * Throw away a body that nobody has read: a web server that can't deliver it
+ * may not listen to the answer either.
+ */
+static void
+drain(void)
+{
+	const time_t deadline = seconds_now() + DRAIN_TIMEOUT;
+	char bytes[16384];
+	size_t total = 0;
+	ssize_t n;
+
+	while (total < DRAIN_MAX && wait_for_input(deadline) &&
+	    (n = read(STDIN_FILENO, bytes, sizeof(bytes))) > 0)
+		total += (size_t)n;
 }
 
 static int
 read_body(struct cgi *cgi)
 {
-	struct timespec now;
+	const time_t deadline = seconds_now() + BODY_TIMEOUT;
 	size_t len = 0;
 	ssize_t n;
 	int status;
@@ -146,9 +176,8 @@ read_body(struct cgi *cgi)
 		log_line("out of memory");
 		return 500;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	while (cgi->body_len < len) {
-		if (!wait_for_input(now.tv_sec + BODY_TIMEOUT))
+		if (!wait_for_input(deadline))
 			return cgi_error(cgi, 408,
 			    "the body did not arrive in %d s", BODY_TIMEOUT);
 		n = read(STDIN_FILENO, cgi->body + cgi->body_len,
@@ -340,6 +369,8 @@ cgi_answer(struct cgi *cgi, int status)
 
 	while (phrase < PHRASES - 1 && phrases[phrase].status != status)
 		phrase++;
+	if (cgi->body == NULL && *variable("CONTENT_LENGTH") != '\0')
+		drain();
 	if (status == 304)
 		cgi->document_len = 0;
 	if (status >= 400) {

@@ -28,20 +28,22 @@ refuse(const char *name, const char *why)
 	return 500;
 }
 
+/* Length of "http://" or "https://" at the start of the URL, or 0. */
+static size_t
+scheme_len(const char *url)
+{
+	if (strncmp(url, "https://", 8) == 0)
+		return 8;
+	return strncmp(url, "http://", 7) == 0 ? 7 : 0;
+}
+
 /* http(s)://host[:port][/path], no query, no trailing slash. */
 static bool
 is_base_url(const char *url)
 {
-	const size_t len = strlen(url);
-	size_t skip;
+	const size_t len = strlen(url), skip = scheme_len(url);
 
-	if (strncmp(url, "https://", 8) == 0)
-		skip = 8;
-	else if (strncmp(url, "http://", 7) == 0)
-		skip = 7;
-	else
-		return false;
-	if (url[skip] == '[' && strchr(url, ']') == NULL)
+	if (skip == 0 || (url[skip] == '[' && strchr(url, ']') == NULL))
 		return false;
 	return len > skip && len < CONFIG_URL_MAX && url[skip] != '/' &&
 	    url[len - 1] != '/' && strspn(url, url_chars) == len;
@@ -138,11 +140,9 @@ config_base_url(struct config *cfg)
 	if (cfg->base_url[0] == '\0')
 		status = derive_url(cfg);
 	if (status == 0 && cfg->addon_key[0] == '\0') {
-		/* its host name, or address in brackets, without the port */
-		const char *host = strchr(cfg->base_url, ':') + 3;
-		const char *from = *host == '[' ? strchr(host, ']') : host;
-		const size_t len = (size_t)(from - host) +
-		    strcspn(from, ":/");
+		const char *host = cfg->base_url + scheme_len(cfg->base_url);
+		const size_t len = *host == '[' ? strcspn(host, "]") + 1 :
+		    strcspn(host, ":/");
 
 		memcpy(cfg->addon_key, host, len);
 		cfg->addon_key[len] = '\0';

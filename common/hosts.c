@@ -31,7 +31,7 @@ take_host(const char **text, const char *end, struct entry *e)
 	e->host = p;
 	if (p < end && *p == '[') {
 		p += 1 + strspn(p + 1, "0123456789abcdefABCDEF:.");
-		if (p >= end || *p++ != ']')
+		if (p == e->host + 1 || p >= end || *p++ != ']')
 			return false;
 	} else {
 		p += strspn(p, host_chars);
@@ -88,7 +88,8 @@ covers(const struct entry *e, const char *scheme, const char *host,
 	if (*e->host != '.')
 		return len == e->host_len &&
 		    strncasecmp(host, e->host, len) == 0;
-	return len > e->host_len && *host != '.' && strncasecmp(
+	return len > e->host_len && *host != '.' &&
+	    strspn(host, host_chars) == len && strncasecmp(
 	    host + len - e->host_len, e->host, e->host_len) == 0;
 }
 

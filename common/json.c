@@ -58,6 +58,33 @@ skip_string(const char *p, const char *end, const char **why)
 }
 
 /*
+ * Skip the number at p; NULL with the reason for one that RFC 8259 has not,
+ * such as 01 or 1.
+ */
+static const char *
+skip_number(const char *p, const char **why)
+{
+	static const char digit[] = "0123456789";
+	size_t whole;
+	bool good;
+
+	p += *p == '-';
+	whole = strspn(p, digit);
+	good = whole == 1 || (whole > 1 && *p != '0');
+	p += whole;
+	if (*p == '.') {
+		p++;
+		good = good && strspn(p, digit) > 0;
+		p += strspn(p, digit);
+	}
+	p += strspn(p, "eE+-0123456789");
+	if (good)
+		return p;
+	*why = "malformed number";
+	return NULL;
+}
+
+/*
  * Walk over a text that json-c took for valid, refuse what only json-c
  * accepts, and count its members: outside strings, each has one colon.
  */
@@ -67,15 +94,17 @@ scan(const char *p, const char *end, size_t *members, const char **why)
 	*members = 0;
 	while (p < end) {
 		if (*p == '"') {
-			if ((p = skip_string(p, end, why)) == NULL)
-				return false;
-			continue;
-		}
-		if (*p == 'N' || *p == 'I') {
-			*why = "NaN or Infinity";
+			p = skip_string(p, end, why);
+		} else if (*p == '-' || (*p >= '0' && *p <= '9')) {
+			p = skip_number(p, why);
+		} else if (*p == 'N' || *p == 'I' || *p == '\'') {
+			*why = "NaN, Infinity or a single quote";
 			return false;
+		} else {
+			*members += (*p++ == ':');
 		}
-		*members += (*p++ == ':');
+		if (p == NULL)
+			return false;
 	}
 	return true;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -58,4 +59,13 @@ log_line(const char *fmt, ...)
 		/* no place is left to say so */
 	}
 	errno = saved;
+}
+
+int
+log_errno(const char *object, const char *what)
+{
+	const int err = errno;
+
+	log_line("%s: %s: %s", object, what, strerror(err));
+	return err == ENOSPC || err == EDQUOT ? 503 : 500;
 }

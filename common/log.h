@@ -21,4 +21,10 @@ void log_open(const char *program);
  */
 void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/*
+ * Log that what was done to the object failed, and why, from errno.
+ * Returns the HTTP status for it: 503 where the disk is full, else 500.
+ */
+int log_errno(const char *object, const char *what);
+
 #endif

@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +26,12 @@
 
 /* Largest record as JSON text, terminating NUL included. */
 #define RECORD_MAX 16384
+
+/* Size of our files' pages, and where each has its number and its type:
+ * Berkeley DB's dbinc/db_page.h. */
+#define PAGE_BYTES 4096
+#define PAGE_NUMBER_AT 8
+#define PAGE_TYPE_AT 25
 
 /* Longest wait for the lock, and between two tries. */
 #define LOCK_SECONDS 10
@@ -63,15 +71,6 @@ db_status(const char *file, const char *what, int ret)
 	return ret == ENOSPC || ret == EDQUOT ? 503 : 500;
 }
 
-static int
-os_status(const char *file, const char *what)
-{
-	const int err = errno;
-
-	log_line("%s: %s: %s", file, what, strerror(err));
-	return err == ENOSPC || err == EDQUOT ? 503 : 500;
-}
-
 /* ---- one database file ---- */
 
 static void
@@ -82,6 +81,47 @@ book_abandon(struct book *book)
 	if (book->env != NULL)
 		book->env->close(book->env, 0);
 	memset(book, 0, sizeof(*book));
+}
+
+/* Is this page in use, and in its place? */
+static bool
+is_page(const char *page, off_t number)
+{
+	uint32_t its_number;
+
+	memcpy(&its_number, page + PAGE_NUMBER_AT, sizeof(its_number));
+	return page[PAGE_TYPE_AT] != 0 && its_number == number;
+}
+
+/*
+ * Berkeley DB checks the sum of every page but one that is all zeros, as a
+ * broken disk may return it, and in that it searches for ever; nor does it
+ * see that a page is another one.  Our files have no unused pages.
+ * Returns 0, DB_VERIFY_BAD, or errno.
+ */
+static int
+check_pages(const struct store *st, const char *file)
+{
+	const int fd = openat(st->dirfd, file, O_RDONLY | O_CLOEXEC);
+	const char *pages = MAP_FAILED;
+	struct stat sb;
+	int ret = 0;
+	off_t at;
+
+	if (fd < 0)
+		return errno;
+	if (fstat(fd, &sb) == 0 && sb.st_size > 0 &&
+	    sb.st_size % PAGE_BYTES == 0)
+		pages = mmap(NULL, (size_t)sb.st_size, PROT_READ,
+		    MAP_SHARED, fd, 0);
+	close(fd);
+	if (pages == MAP_FAILED)
+		return DB_VERIFY_BAD;
+	for (at = 0; at < sb.st_size; at += PAGE_BYTES)
+		if (!is_page(pages + at, at / PAGE_BYTES))
+			ret = DB_VERIFY_BAD;
+	munmap((void *)(uintptr_t)pages, (size_t)sb.st_size);
+	return ret;
 }
 
 /*
@@ -95,6 +135,8 @@ book_open(struct book *book, const struct store *st, const char *file,
 	int ret;
 
 	memset(book, 0, sizeof(*book));
+	if (!create && (ret = check_pages(st, file)) != 0)
+		return ret;
 	if ((ret = db_env_create(&book->env, 0)) != 0)
 		return ret;
 	book->env->set_errcall(book->env, keep_quiet);
@@ -104,6 +146,8 @@ book_open(struct book *book, const struct store *st, const char *file,
 		ret = db_create(&book->db, book->env, 0);
 	if (ret == 0 && create)
 		ret = book->db->set_flags(book->db, DB_CHKSUM);
+	if (ret == 0 && create)
+		ret = book->db->set_pagesize(book->db, PAGE_BYTES);
 	if (ret == 0)
 		ret = book->db->open(book->db, NULL, file, NULL, DB_BTREE,
 		    create ? DB_CREATE | DB_EXCL : DB_RDONLY, 0600);
@@ -140,10 +184,13 @@ dbt(const char *text)
 static int
 book_get(struct book *book, const char *name, char *out, size_t *len)
 {
-	DBT key = dbt(name), data = { .data = out, .ulen = RECORD_MAX - 1,
-	    .flags = DB_DBT_USERMEM };
-	const int ret = book->db->get(book->db, NULL, &key, &data, 0);
+	DBT key = dbt(name), data = { 0 };
+	int ret;
 
+	data.data = out;
+	data.ulen = RECORD_MAX - 1;
+	data.flags = DB_DBT_USERMEM;
+	ret = book->db->get(book->db, NULL, &key, &data, 0);
 	if (ret == 0) {
 		*len = data.size;
 		out[*len] = '\0';
@@ -194,7 +241,7 @@ read_record(const struct store *st, const char *file, const char *key,
 	char value[RECORD_MAX];
 	struct book book;
 	const char *why;
-	size_t len;
+	size_t len = 0;
 	int ret;
 
 	if ((ret = book_open(&book, st, file, false)) == 0) {
@@ -222,13 +269,13 @@ lock_take(const struct store *st, int *fd)
 
 	*fd = openat(st->dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (*fd < 0)
-		return os_status("lock", "opening");
+		return log_errno("lock", "opening");
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	deadline = now.tv_sec + LOCK_SECONDS;
 	while (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR) {
 			close(*fd);
-			return os_status("lock", "locking");
+			return log_errno("lock", "locking");
 		}
 		nanosleep(&pause, NULL);
 		clock_gettime(CLOCK_MONOTONIC, &now);
@@ -283,15 +330,15 @@ publish(const struct store *st, const char *file, const char *tmp)
 	bool synced;
 
 	if (fd < 0)
-		return os_status(tmp, "opening");
+		return log_errno(tmp, "opening");
 	synced = fsync(fd) == 0;
 	close(fd);
 	if (!synced)
-		return os_status(tmp, "fsync");
+		return log_errno(tmp, "fsync");
 	if (renameat(st->dirfd, tmp, st->dirfd, file) != 0)
-		return os_status(file, "renaming");
+		return log_errno(file, "renaming");
 	if (fsync(st->dirfd) != 0)
-		return os_status(file, "fsync of its directory");
+		return log_errno(file, "fsync of its directory");
 	return 0;
 }
 
@@ -457,7 +504,7 @@ store_open(struct store *st, const char *dir)
 		return status;
 	st->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (st->dirfd < 0 || fstat(st->dirfd, &sb) != 0)
-		return os_status(dir, "data directory");
+		return log_errno(dir, "data directory");
 	if (sb.st_uid == geteuid() && (sb.st_mode & 022) == 0)
 		return 0;
 	log_line("%s: the data directory must belong to user %u and be "

@@ -1,0 +1,74 @@
+/*
+ * capture: what the code under test writes to standard error.
+ *
+ *	struct capture log;
+ *
+ *	capture_start(&log);
+ *	status = store_open(&st, "/nowhere");
+ *	is_str(capture_stop(&log), "hipchat-cgi: ...\n", "it says why");
+ *
+ * A sanitizer's report of an undefined operation ends up here too, and so
+ * fails the comparison.
+ */
+#ifndef CAPTURE_H
+#define CAPTURE_H
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "tap.h"
+
+struct capture {
+	int file;
+	int saved;		/* standard error as it was */
+	char text[8192];	/* after the stop; cut to this size */
+};
+
+static inline void
+capture_start(struct capture *c)
+{
+	c->saved = dup(STDERR_FILENO);
+	c->file = memfd_create("stderr", 0);
+	if (c->saved < 0 || c->file < 0 ||
+	    dup2(c->file, STDERR_FILENO) < 0)
+		die("capturing standard error");
+}
+
+/* Returns the text, which lives in *c. */
+static inline const char *
+capture_stop(struct capture *c)
+{
+	const ssize_t n = pread(c->file, c->text, sizeof(c->text) - 1, 0);
+
+	c->text[n > 0 ? n : 0] = '\0';
+	dup2(c->saved, STDERR_FILENO);
+	close(c->saved);
+	close(c->file);
+	return c->text;
+}
+
+/*
+ * Check that the text is one log line that starts so, and nothing else; "" is
+ * no line at all.
+ */
+static inline bool TAP_FORMAT(3, 4)
+is_line(const char *text, const char *start, const char *fmt, ...)
+{
+	static const char prefix[] = "hipchat-cgi: ";
+	const size_t len = sizeof(prefix) - 1;
+	bool passed = *text == '\0';
+	va_list ap;
+
+	if (*start != '\0')
+		passed = strncmp(text, prefix, len) == 0 &&
+		    strncmp(text + len, start, strlen(start)) == 0 &&
+		    strchr(text, '\n') == text + strlen(text) - 1;
+	va_start(ap, fmt);
+	tap_result(passed, fmt, ap);
+	va_end(ap);
+	if (!passed)
+		diag("logged: %s\nexpected: %s", text, start);
+	return passed;
+}
+
+#endif

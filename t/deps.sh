@@ -1,0 +1,110 @@
+#!/bin/sh
+# t/deps.sh PURPOSE… - installs what is missing for building, testing and so on
+#
+#	build	compile the programs		lint	make lint
+#	test	make test, make demo, make run	bench	make bench
+#	asan	make asan			fuzz	make fuzz
+#
+# Looks for the header, command or library itself, so it does not care how that
+# came here, and says nothing when all is there.  Otherwise it says what it
+# installs, and does so with apt-get, dnf or apk; with sudo unless it is root.
+set -eu
+
+# PURPOSE  KIND  WHAT  and its package on Debian, Fedora and Alpine.
+# a|b is one of the two; apache2-bin and httpd-core bring no system service.
+needs='
+build command cc                 gcc                  gcc                gcc
+build command make               make                 make               make
+build header  stdio.h            libc6-dev            glibc-devel        musl-dev
+build header  db.h               libdb-dev            libdb-devel        db-dev
+build header  json-c/json.h      libjson-c-dev        json-c-devel       json-c-dev
+build header  curl/curl.h        libcurl4-openssl-dev libcurl-devel      curl-dev
+build header  nettle/hmac.h      nettle-dev           nettle-devel       nettle-dev
+build header  unistr.h           libunistring-dev     libunistring-devel libunistring-dev
+test  header  microhttpd.h       libmicrohttpd-dev    libmicrohttpd-devel libmicrohttpd-dev
+test  header  pcre2.h            libpcre2-dev         pcre2-devel        pcre2-dev
+test  command apache2|httpd      apache2-bin          httpd-core         apache2
+test  command curl               curl                 curl               curl
+test  command jq                 jq                   jq                 jq
+test  command prove              perl                 perl-Test-Harness  perl-utils
+test  command openssl            openssl              openssl            openssl
+asan  library libasan.so         gcc                  libasan            -
+asan  library libubsan.so        gcc                  libubsan           -
+lint  command clang              clang                clang              clang
+lint  command cppcheck           cppcheck             cppcheck           cppcheck
+bench command wrk                wrk                  wrk                wrk
+bench library libc.a             libc6-dev            glibc-static       musl-dev
+fuzz  command clang              clang                clang              clang
+fuzz  runtime libclang_rt.fuzzer libclang-rt-dev      compiler-rt        compiler-rt
+'
+
+# Debian keeps servers in sbin, which an ordinary user's PATH lacks.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+cc=${CC:-cc} # unquoted below, as it may be "ccache gcc"
+
+# there KIND WHAT
+there() {
+	case $1 in
+	command) command -v "${2%%|*}" || command -v "${2##*|}" ;;
+	header) printf '#if !__has_include(<%s>)\n#error\n#endif\n' "$2" |
+		$cc -E - ;;
+	# the compiler prints a bare name when it does not find the file
+	library) [ -e "$($cc -print-file-name="$2")" ] ;;
+	runtime) ls "$(clang -print-resource-dir)"/lib/*/"$2"* ;;
+	esac >/dev/null 2>&1
+}
+
+# The packages, in column $1 of three, of what is missing for the purposes.
+missing() {
+	echo "$needs" | while read -r purpose kind what deb rpm apk; do
+		case " $purposes " in *" ${purpose:-none} "*) ;; *) continue ;; esac
+		there "$kind" "$what" && continue
+		case $1 in 1) echo "$deb" ;; 2) echo "$rpm" ;; 3) echo "$apk" ;; esac
+	done | sort -u | grep -v '^-$' | tr '\n' ' ' || :
+}
+
+purposes=$*
+for purpose; do
+	echo "$needs" | grep -q "^$purpose " || {
+		echo "usage: $0 build|test|asan|lint|bench|fuzz ..." >&2
+		exit 2
+	}
+done
+
+[ -n "$(missing 1)" ] || exit 0
+
+if command -v apt-get >/dev/null; then
+	column=1 update='apt-get -q update'
+	install='env DEBIAN_FRONTEND=noninteractive apt-get -q -y
+		--no-install-recommends install'
+elif command -v dnf >/dev/null; then
+	column=2 update=: install='dnf -q -y install'
+elif command -v apk >/dev/null; then
+	column=3 update=: install='apk add'
+else
+	echo "$0: none of apt-get, dnf and apk is here;" \
+		"please install what Debian calls: $(missing 1)" >&2
+	exit 1
+fi
+
+packages=$(missing $column)
+sudo=
+[ "$(id -u)" = 0 ] || sudo=sudo
+if [ -n "$sudo" ] && ! command -v sudo >/dev/null; then
+	echo "$0: as root, please: ${install##* } $packages" >&2
+	exit 1
+fi
+
+echo "Installing: $packages"
+# unquoted, as they are several words each
+# shellcheck disable=SC2086
+{
+	$sudo $update
+	$sudo $install $packages
+}
+
+left=$(missing $column)
+[ -z "$left" ] || {
+	echo "$0: still missing after the installation: $left" >&2
+	exit 1
+}

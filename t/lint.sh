@@ -1,0 +1,46 @@
+#!/bin/sh
+# t/lint.sh - every warning that clang has, cppcheck and gcc -fanalyzer on every
+# C file.  Prints what it finds and fails; says one line when all is clean.
+set -u
+
+flags='-std=c11 -D_GNU_SOURCE -Icommon -It -DDATA_DIR="/d" -DTEMPLATE_DIR="/t"'
+
+# What of clang's -Weverything is not for us, and why:
+#	padded			the compiler's business
+#	declaration-after-statement, pre-c11-compat and the like	C11 it is
+#	unsafe-buffer-usage	says that C has pointers
+#	disabled-macro-expansion, reserved-*	in the system's headers' macros
+#	vla, switch-default-like	opinions that exclude one another
+off='padded declaration-after-statement unsafe-buffer-usage
+disabled-macro-expansion reserved-macro-identifier reserved-identifier
+switch-enum covered-switch-default cast-align documentation
+documentation-unknown-command'
+for name in $off; do
+	off_flags="${off_flags:-} -Wno-$name"
+done
+
+product=$(ls common/*.c cgi-bin/*.c)
+others=$(find t -name '*.c' ! -path 't/fuzz/*')
+status=0
+
+for file in $product $others; do
+	# shellcheck disable=SC2086
+	clang $flags -Weverything -Werror -Wno-unknown-warning-option \
+		$off_flags -fsyntax-only "$file" || status=1
+done
+
+# shellcheck disable=SC2086
+cppcheck --std=c11 --quiet --error-exitcode=1 --inline-suppr \
+	--enable=warning,performance,portability \
+	--suppress=missingIncludeSystem --suppress=checkersReport \
+	-Icommon -It -D_GNU_SOURCE '-DDATA_DIR="/d"' '-DTEMPLATE_DIR="/t"' \
+	$product $others || status=1
+
+for file in $product; do
+	# shellcheck disable=SC2086
+	gcc $flags -O1 -Wall -Wextra -Werror -fanalyzer -c -o /dev/null \
+		"$file" || status=1
+done
+
+[ "$status" = 0 ] && echo "lint: clean"
+exit "$status"

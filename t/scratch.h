@@ -1,0 +1,157 @@
+/*
+ * scratch: a directory of its own for each test of the store, and records to
+ * put into it.
+ */
+#ifndef SCRATCH_H
+#define SCRATCH_H
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store.h"
+#include "tap.h"
+
+/* The store under test, in a directory of mode 0700. */
+struct scratch {
+	char dir[64];
+	struct store st;
+};
+
+/* The path of a file in the directory, in a buffer of PATH bytes. */
+#define SCRATCH_PATH 128
+static inline const char *
+scratch_path(const struct scratch *s, const char *name, char *path)
+{
+	snprintf(path, SCRATCH_PATH, "%s/%s", s->dir, name);
+	return path;
+}
+
+static inline void
+scratch_open(struct scratch *s)
+{
+	strcpy(s->dir, "/tmp/hipchat-cgi-test.XXXXXX");
+	if (mkdtemp(s->dir) == NULL)
+		die("mkdtemp");
+	if (store_open(&s->st, s->dir) != 0)
+		die(s->dir);
+}
+
+static inline int
+scratch_remove(const char *path, const struct stat *sb, int type,
+    struct FTW *ftw)
+{
+	(void)sb;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static inline void
+scratch_close(struct scratch *s)
+{
+	store_close(&s->st);
+	if (nftw(s->dir, scratch_remove, 8, FTW_DEPTH | FTW_PHYS) != 0)
+		die(s->dir);
+}
+
+/* A file as it was at one moment. */
+struct image {
+	char *data;
+	size_t len;
+};
+
+static inline struct image
+image_read(const char *path)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct image image = { NULL, 0 };
+	struct stat sb;
+
+	if (fd < 0 || fstat(fd, &sb) != 0)
+		die(path);
+	image.len = (size_t)sb.st_size;
+	image.data = malloc(image.len + 1);
+	if (image.data == NULL ||
+	    read(fd, image.data, image.len) != (ssize_t)image.len)
+		die(path);
+	close(fd);
+	return image;
+}
+
+static inline void
+image_write(const char *path, const void *data, size_t len)
+{
+	const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+	    0600);
+
+	if (fd < 0 || write(fd, data, len) != (ssize_t)len)
+		die(path);
+	close(fd);
+}
+
+/* Is the file still the same? */
+static inline bool
+image_same(const char *path, const struct image *image)
+{
+	const struct image now = image_read(path);
+	const bool same = now.len == image->len &&
+	    memcmp(now.data, image->data, now.len) == 0;
+
+	free(now.data);
+	return same;
+}
+
+/* An installation, number i, whose secret tells the version. */
+static inline struct installation
+sample(int i, int version)
+{
+	struct installation inst;
+
+	memset(&inst, 0, sizeof(inst));
+	snprintf(inst.oauth_id, sizeof(inst.oauth_id),
+	    "f3100c47-9936-40e8-a8aa-%012d", i);
+	snprintf(inst.oauth_secret, sizeof(inst.oauth_secret),
+	    "secret-%d-%d", i, version);
+	strcpy(inst.capabilities_url,
+	    "https://api.hipchat.com/v2/capabilities");
+	inst.group_id = 46617;
+	inst.room_id = 2589171 + i;
+	strcpy(inst.token_url, "https://api.hipchat.com/v2/oauth/token");
+	snprintf(inst.api_url, sizeof(inst.api_url),
+	    "https://api.hipchat.com/v2/?%d", version);
+	return inst;
+}
+
+static inline bool
+sample_same(const struct installation *a, const struct installation *b)
+{
+	return strcmp(a->oauth_id, b->oauth_id) == 0 &&
+	    strcmp(a->oauth_secret, b->oauth_secret) == 0 &&
+	    strcmp(a->capabilities_url, b->capabilities_url) == 0 &&
+	    a->group_id == b->group_id && a->room_id == b->room_id &&
+	    strcmp(a->token_url, b->token_url) == 0 &&
+	    strcmp(a->api_url, b->api_url) == 0;
+}
+
+/* Is installation i stored, in this version? */
+static inline bool
+sample_stored(const struct store *st, int i, int version)
+{
+	const struct installation expected = sample(i, version);
+	struct installation inst;
+
+	return store_find(st, expected.oauth_id, &inst) == 0 &&
+	    sample_same(&inst, &expected);
+}
+
+static inline int
+sample_put(const struct store *st, int i, int version)
+{
+	const struct installation inst = sample(i, version);
+
+	return store_put(st, &inst);
+}
+
+#endif

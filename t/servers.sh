@@ -1,0 +1,173 @@
+# t/servers.sh - the two servers that a test may start: the stand-in HipChat
+# and a private Apache.  Part of lib.sh, which reads it; stop_apache and
+# stop_hipchatd are called at the end of a test in any case.
+
+# ---- the stand-in HipChat ---------------------------------------------------
+
+# start_hipchatd [ARGUMENT…]: sets $HIPCHAT, its base URL.  A session of its
+# own (setsid) keeps a terminal's Ctrl-C away: clean_up ends it, in order.
+start_hipchatd() {
+	setsid "$B/t/hipchatd" --port 0 "$@" \
+		>"$tmp/hipchatd.url" 2>"$tmp/hipchatd.log" </dev/null &
+	hipchatd_pid=$!
+	wait_for said_or_gone "$tmp/hipchatd.url" "$hipchatd_pid"
+	read -r HIPCHAT <"$tmp/hipchatd.url" ||
+		die "hipchatd did not start: $(cat "$tmp/hipchatd.log")"
+	HIPCHAT=${HIPCHAT%/}
+}
+stop_hipchatd() {
+	[ -z "$hipchatd_pid" ] || end "$hipchatd_pid"
+	hipchatd_pid=
+}
+
+# control METHOD PATH [JSON]: a control route of the stand-in; prints its answer.
+control() {
+	if [ $# -gt 2 ]; then
+		set -- "$1" "$2" -H 'Content-Type: application/json' -d "$3"
+	fi
+	control_method=$1 control_path=$2
+	shift 2
+	curl -sS -m 120 -X "$control_method" "$@" "$HIPCHAT/control/$control_path"
+}
+
+# ---- a private Apache -------------------------------------------------------
+
+# start_apache [event|prefork] [NAME=VALUE…]
+#
+# Apache on a free loopback port with httpd.conf.sample itself, its three
+# paths replaced and the settings added; sets $ADDON, the add-on's base URL.
+# event comes with mod_cgid (the default), prefork with mod_cgi.  Programs and
+# templates are copied, so a checkout under a closed home directory will do.
+# More configuration may be put into $tmp/extra.conf first.
+start_apache() {
+	apache_mpm=event apache_cgi=cgid
+	case ${1:-} in
+	event) shift ;;
+	prefork) apache_mpm=prefork apache_cgi=cgi; shift ;;
+	esac
+	apache_dir=$tmp/apache
+	if [ ! -d "$apache_dir" ]; then
+		mkdir -p "$apache_dir/htdocs" "$tmp/cgi-bin"
+		cp -R templates "$tmp/"
+		cp "$B"/cgi-bin/* "$tmp/cgi-bin/"
+	fi
+	find_apache
+	sed -e "/^Define HIPCHAT_CGIDIR/s|/.*|$tmp/cgi-bin|" \
+		-e "/^Define HIPCHAT_TEMPLATE_DIR/s|/.*|$tmp/templates|" \
+		-e "/^Define HIPCHAT_DATA_DIR/s|/.*|$tmp/data|" \
+		httpd.conf.sample >"$apache_dir/addon.conf"
+	apache_settings "$@" >"$apache_dir/settings.conf"
+
+	# Nothing can reserve a port; so try some until one was free.
+	for apache_try in 1 2 3 4 5 6 7 8 9 10; do
+		apache_port=$(free_port)
+		apache_conf >"$apache_dir/httpd.conf"
+		rm -f "$apache_dir/httpd.pid"
+		setsid "$apache_bin" -D FOREGROUND -d "$apache_dir" \
+			-f "$apache_dir/httpd.conf" \
+			>"$apache_dir/start.log" 2>&1 </dev/null &
+		apache_pid=$!
+		wait_for said_or_gone "$apache_dir/httpd.pid" "$apache_pid"
+		if [ -s "$apache_dir/httpd.pid" ]; then
+			ADDON=http://127.0.0.1:$apache_port
+			return
+		fi
+		grep -q 'in use' "$apache_dir/start.log" || break
+	done
+	die "Apache did not start: $(cat "$apache_dir"/*.log)"
+}
+
+# The programs that Apache started, the courier above all, go with it; they
+# are known by their executable, which lies in our directory.
+stop_apache() {
+	[ -z "$apache_pid" ] || end "$apache_pid"
+	apache_pid=
+	for stop_pid in $(ls -l /proc/[0-9]*/exe 2>/dev/null |
+		sed -n "s|.* /proc/\([0-9]*\)/exe -> $tmp/.*|\1|p"); do
+		end "$stop_pid"
+	done
+}
+
+# graceful: a graceful restart; returns when the new generation serves.
+graceful() {
+	graceful_count=$(resumed)
+	kill -USR1 "$apache_pid"
+	wait_for more_resumed
+}
+resumed() { grep -c 'resuming normal operations' "$tmp/apache/error_log"; }
+more_resumed() { [ "$(resumed)" -gt "$graceful_count" ]; }
+
+apache_settings() {
+	# <Location> is merged last, so it wins over what the sample says.
+	# Signed webhooks are not here yet: see HIPCHAT_WEBHOOK_AUTH.
+	echo '<Location "/">'
+	for apache_setting in \
+		HIPCHAT_ALLOWED_HOSTS="${HIPCHAT:-*.hipchat.com}" \
+		HIPCHAT_WEBHOOK_AUTH=none HIPCHAT_COURIER_IDLE=1 \
+		${ASAN_OPTIONS:+"ASAN_OPTIONS=$ASAN_OPTIONS"} \
+		${UBSAN_OPTIONS:+"UBSAN_OPTIONS=$UBSAN_OPTIONS"} "$@"; do
+		printf 'SetEnv %s "%s"\n' \
+			"${apache_setting%%=*}" "${apache_setting#*=}"
+	done
+	echo '</Location>'
+}
+
+apache_conf() {
+	# As few modules as will do, unless they are compiled in.
+	for apache_module in "mpm_$apache_mpm" unixd log_config authz_core \
+		alias env "$apache_cgi"; do
+		cat <<-END
+			<IfModule !${apache_module}_module>
+			LoadModule ${apache_module}_module "$apache_modules/mod_$apache_module.so"
+			</IfModule>
+		END
+	done
+	[ "$(id -u)" != 0 ] || cat <<-END
+		User $apache_user
+		Group $(id -gn "$apache_user")
+	END
+	[ "$apache_cgi" != cgid ] || echo "ScriptSock \"$apache_dir/cgid\""
+	cat <<-END
+		Listen 127.0.0.1:$apache_port
+		ServerName 127.0.0.1
+		DefaultRuntimeDir "$apache_dir"
+		PidFile "$apache_dir/httpd.pid"
+		ErrorLog "$apache_dir/error_log"
+		LogLevel warn
+		LogFormat "%h %t \"%r\" %>s %b" common
+		CustomLog "$apache_dir/access_log" common
+		DocumentRoot "$apache_dir/htdocs"
+		Include "$apache_dir/addon.conf"
+		Include "$apache_dir/settings.conf"
+		IncludeOptional "$tmp/extra.conf"
+	END
+}
+
+# Debian and Alpine call it apache2 and httpd, and keep the modules apart.
+find_apache() {
+	apache_bin=$(PATH=$PATH:/usr/sbin:/sbin:/usr/local/sbin
+		command -v apache2 || command -v httpd) || die 'no Apache found'
+	for apache_modules in /usr/lib/apache2/modules /usr/lib64/httpd/modules \
+		/usr/lib/httpd/modules /usr/lib/apache2 \
+		/usr/local/apache2/modules /usr/libexec/apache2; do
+		[ ! -e "$apache_modules/mod_alias.so" ] || break
+	done
+	[ "$(id -u)" = 0 ] || return 0
+	# Apache won't serve as root: any unprivileged user that exists.
+	for apache_user in www-data apache http nobody; do
+		! id -u "$apache_user" >/dev/null 2>&1 || break
+	done
+	chown "$apache_user" "$tmp/data"
+}
+
+# A port where nobody listens at the moment (curl: 7 = connection refused).
+free_port() {
+	while :; do
+		free_port=$(od -An -N2 -tu2 /dev/urandom)
+		free_port=$((20000 + free_port % 12000))
+		free_rc=0
+		curl -s -m 2 -o /dev/null "http://127.0.0.1:$free_port/" || free_rc=$?
+		[ "$free_rc" != 7 ] || break
+	done
+	echo "$free_port"
+}

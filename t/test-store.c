@@ -1,0 +1,612 @@
+/*
+ * test-store: records in and out, the directory, the lock.  What happens to
+ * damaged files and on a full disk is in test-store-damage, to killed writers
+ * in kill-store.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+
+#include "capture.h"
+#include "json.h"
+#include "scratch.h"
+#include "store.h"
+#include "tap.h"
+
+#define NOBODY 65534
+
+/* ---- records ---- */
+
+static void
+test_installations(void)
+{
+	struct installation one = sample(1, 1), other = sample(2, 1), got;
+	struct capture log;
+	struct scratch s;
+
+	scratch_open(&s);
+	capture_start(&log);
+	is_int(store_find(&s.st, one.oauth_id, &got), 404,
+	    "nothing is found before the first put");
+	is_int(store_remove(&s.st, &one), 0, "to remove nothing is success");
+	is_int(store_put(&s.st, &one), 0, "the first installation is put");
+	is_int(store_put(&s.st, &other), 0, "... and another");
+	is_int(store_find(&s.st, one.oauth_id, &got), 0, "it is found");
+	ok(sample_same(&got, &one), "... every member of it");
+	is_int(store_find(&s.st, "f3100c47", &got), 404, "a prefix is not");
+
+	one = sample(1, 2);
+	one.room_id = 0;
+	one.group_id = INT64_MAX - 1;
+	is_int(store_put(&s.st, &one), 0, "it is replaced");
+	is_int(store_find(&s.st, one.oauth_id, &got), 0, "... and found");
+	ok(sample_same(&got, &one), "... as it is now, without a room");
+
+	is_int(store_remove(&s.st, &one), 0, "it is removed");
+	is_int(store_find(&s.st, one.oauth_id, &got), 404, "... and gone");
+	is_int(store_remove(&s.st, &one), 0, "... which it may be twice");
+	ok(sample_stored(&s.st, 2, 1), "the other one is still there");
+	is_line(capture_stop(&log), "", "nothing of this is logged");
+	scratch_close(&s);
+}
+
+static void
+test_mismatch(void)
+{
+	const struct installation inst = sample(1, 2), old = sample(1, 1);
+	const struct token token = { "token", 4102444800 };
+	struct capture log;
+	struct token got;
+	struct scratch s;
+
+	scratch_open(&s);
+	store_put(&s.st, &inst);
+	store_put_token(&s.st, inst.oauth_id, &token);
+	capture_start(&log);
+	is_int(store_remove(&s.st, &old), 409,
+	    "with another secret it is not removed");
+	is_line(capture_stop(&log), inst.oauth_id, "... which is logged");
+	ok(sample_stored(&s.st, 1, 2), "... and it is still there");
+	is_int(store_find_token(&s.st, inst.oauth_id, &got), 0,
+	    "... and so is its token");
+	scratch_close(&s);
+}
+
+static void
+test_tokens(void)
+{
+	const struct installation one = sample(1, 1), other = sample(2, 1);
+	static const int64_t moments[] = { 1, INT32_MAX, 2147483648,
+	    4294967296, (int64_t)1 << 41 };
+	struct token token = { "first", 1 }, got;
+	struct scratch s;
+	size_t i;
+
+	scratch_open(&s);
+	is_int(store_find_token(&s.st, one.oauth_id, &got), 404,
+	    "no token is found before the first");
+	for (i = 0; i < sizeof(moments) / sizeof(moments[0]); i++) {
+		snprintf(token.text, sizeof(token.text), "token-%zu", i);
+		token.expires = moments[i];
+		store_put_token(&s.st, one.oauth_id, &token);
+		ok(store_find_token(&s.st, one.oauth_id, &got) == 0 &&
+		    strcmp(got.text, token.text) == 0 &&
+		    got.expires == moments[i],
+		    "a token that expires at %" PRId64, moments[i]);
+	}
+	memset(token.text, 'x', sizeof(token.text) - 1);
+	token.text[sizeof(token.text) - 1] = '\0';
+	is_int(store_put_token(&s.st, other.oauth_id, &token), 0,
+	    "the longest token is put");
+	ok(store_find_token(&s.st, other.oauth_id, &got) == 0 &&
+	    strcmp(got.text, token.text) == 0, "... and found");
+
+	store_put(&s.st, &one);
+	store_put(&s.st, &other);
+	is_int(store_remove(&s.st, &one), 0, "an installation goes");
+	is_int(store_find_token(&s.st, one.oauth_id, &got), 404,
+	    "... and its token with it");
+	is_int(store_find_token(&s.st, other.oauth_id, &got), 0,
+	    "... and no other token");
+	scratch_close(&s);
+}
+
+static void
+fill(char *text, size_t size, char c)
+{
+	memset(text, c, size - 1);
+	text[size - 1] = '\0';
+}
+
+static void
+test_largest(void)
+{
+	struct installation inst, got;
+	struct scratch s;
+
+	scratch_open(&s);
+	memset(&inst, 0, sizeof(inst));
+	fill(inst.oauth_id, sizeof(inst.oauth_id), '~');
+	fill(inst.oauth_secret, sizeof(inst.oauth_secret), '"');
+	fill(inst.capabilities_url, sizeof(inst.capabilities_url), '\\');
+	fill(inst.token_url, sizeof(inst.token_url), '/');
+	fill(inst.api_url, sizeof(inst.api_url), '"');
+	inst.group_id = inst.room_id = INT64_MAX - 1;
+	is_int(store_put(&s.st, &inst), 0, "every member at its largest");
+	is_int(store_find(&s.st, inst.oauth_id, &got), 0, "... is found");
+	ok(sample_same(&got, &inst), "... and the same");
+	scratch_close(&s);
+}
+
+/* Several pages of records, and some removed. */
+static void
+test_many(void)
+{
+	enum { MANY = 200 };
+	struct scratch s;
+	int i, wrong = 0;
+
+	scratch_open(&s);
+	for (i = 0; i < MANY; i++)
+		wrong += sample_put(&s.st, i, 1) != 0;
+	is_int(wrong, 0, "%d installations are put", MANY);
+	for (i = 0; i < MANY; i += 3) {
+		const struct installation inst = sample(i, 1);
+
+		wrong += store_remove(&s.st, &inst) != 0;
+	}
+	is_int(wrong, 0, "every third one is removed");
+	for (i = 0; i < MANY; i++)
+		wrong += sample_stored(&s.st, i, 1) != (i % 3 != 0);
+	is_int(wrong, 0, "the others are there, and only those");
+	scratch_close(&s);
+}
+
+/* ---- what HipChat posts ---- */
+
+static const struct {
+	const char *json;
+	const char *why;	/* what the reason starts with; NULL: good */
+} posts[] = {
+	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
+	    "\"groupId\":1,\"roomId\":2}", NULL },
+	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
+	    "\"groupId\":\"1\",\"roomId\":\"2\"}", NULL },
+	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
+	    "\"groupId\":1,\"more\":[{\"oauthId\":null}]}", NULL },
+	{ "{}", "oauthId:" },
+	{ "{\"oauthId\":null}", "oauthId:" },
+	{ "{\"oauthId\":7}", "oauthId:" },
+	{ "{\"oauthId\":\"\"}", "oauthId:" },
+	{ "{\"oauthId\":\"a b\"}", "oauthId:" },
+	{ "{\"oauthId\":\"a/b\"}", "oauthId:" },
+	{ "{\"oauthId\":\"a\\u0000b\"}", "oauthId:" },
+	{ "{\"oauthId\":\"\xc3\xa9\"}", "oauthId:" },
+	{ "{\"OAUTHID\":\"i\"}", "oauthId:" },
+	{ "{\"oauthId\":\"i\"}", "oauthSecret:" },
+	{ "{\"oauthId\":\"i\",\"oauthSecret\":[]}", "oauthSecret:" },
+	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"a b\"}", "oauthSecret:" },
+	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"a\\nb\"}", "oauthSecret:" },
+	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\"}", "capabilitiesUrl:" },
+	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":{}}",
+	    "capabilitiesUrl:" },
+	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\"}",
+	    "groupId:" },
+	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
+	    "\"groupId\":null}", "groupId:" },
+	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
+	    "\"groupId\":0}", "groupId:" },
+	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
+	    "\"groupId\":1,\"roomId\":null}", "roomId:" },
+	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
+	    "\"groupId\":1,\"roomId\":0}", "roomId:" },
+	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
+	    "\"groupId\":1,\"roomId\":1.5}", "roomId:" },
+};
+
+static void
+test_posts(void)
+{
+	struct installation inst;
+	struct json_object *doc;
+	const char *why, *start;
+	size_t i;
+
+	for (i = 0; i < sizeof(posts) / sizeof(posts[0]); i++) {
+		doc = json_read(posts[i].json, strlen(posts[i].json), &why);
+		if (doc == NULL)
+			die(posts[i].json);
+		why = installation_read(doc, &inst);
+		start = posts[i].why;
+		json_object_put(doc);
+		if (!ok(start == NULL ? why == NULL : why != NULL &&
+		    strncmp(why, start, strlen(start)) == 0, "%s %s",
+		    start != NULL ? start : "good:", posts[i].json))
+			diag("%s", why != NULL ? why : "taken");
+	}
+}
+
+/* The member at its longest, and one byte longer. */
+static void
+test_post_limits(void)
+{
+	static const struct {
+		const char *name;
+		size_t max;
+	} members[] = {
+		{ "oauthId", STORE_ID_MAX - 1 },
+		{ "oauthSecret", STORE_SECRET_MAX - 1 },
+		{ "capabilitiesUrl", STORE_URL_MAX - 1 },
+	};
+	char text[STORE_URL_MAX + 1];
+	struct installation inst;
+	struct json_object *doc;
+	size_t i;
+
+	for (i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+		doc = json_object_new_object();
+		json_add(doc, "oauthId", json_object_new_string("i"));
+		json_add(doc, "oauthSecret", json_object_new_string("s"));
+		json_add(doc, "capabilitiesUrl", json_object_new_string("u"));
+		json_add(doc, "groupId", json_object_new_int(1));
+		fill(text, members[i].max + 1, 'x');
+		json_add(doc, members[i].name, json_object_new_string(text));
+		is_str(installation_read(doc, &inst), NULL, "%s of %zu bytes",
+		    members[i].name, members[i].max);
+		fill(text, members[i].max + 2, 'x');
+		json_add(doc, members[i].name, json_object_new_string(text));
+		ok(installation_read(doc, &inst) != NULL,
+		    "... and no byte more");
+		json_object_put(doc);
+	}
+	fill(text, STORE_ID_MAX, 'x');
+	ok(installation_id_fits(text), "an id may be as long");
+	fill(text, STORE_ID_MAX + 1, 'x');
+	ok(!installation_id_fits(text), "... and no longer");
+	ok(!installation_id_fits(""), "an id is not empty");
+	ok(installation_id_fits("Az09-._~"), "what may be in an id");
+	ok(!installation_id_fits("a/b"), "... and a slash may not");
+	ok(!installation_id_fits("a%41"), "... nor a per cent sign");
+}
+
+/* ---- the directory ---- */
+
+static void
+test_bad_directory(const char *dir, const char *what)
+{
+	struct capture log;
+	struct store st;
+
+	capture_start(&log);
+	is_int(store_open(&st, dir), 500, "%s is refused", what);
+	store_close(&st);
+	is_line(capture_stop(&log), dir, "... and named in the log");
+}
+
+static void
+test_directory(void)
+{
+	char path[SCRATCH_PATH];
+	struct scratch s;
+
+	scratch_open(&s);
+	scratch_path(&s, "sub", path);
+	test_bad_directory(path, "a missing directory");
+	image_write(path, "", 0);
+	test_bad_directory(path, "a file");
+	if (chmod(s.dir, 0770) != 0)
+		die(s.dir);
+	test_bad_directory(s.dir, "a directory that the group may write to");
+	if (chmod(s.dir, 0702) != 0)
+		die(s.dir);
+	test_bad_directory(s.dir, "a directory that anybody may write to");
+	if (chmod(s.dir, 01777) != 0)
+		die(s.dir);
+	test_bad_directory(s.dir, "... in spite of its sticky bit");
+	if (chmod(s.dir, 0755) != 0)
+		die(s.dir);
+	is_int(sample_put(&s.st, 1, 1), 0, "that others may read it is fine");
+
+	/* root's, for an ordinary user; else somebody else's */
+	if (geteuid() != 0) {
+		test_bad_directory("/usr", "a directory of somebody else");
+	} else {
+		if (chown(s.dir, NOBODY, NOBODY) != 0)
+			die(s.dir);
+		test_bad_directory(s.dir, "a directory of somebody else");
+	}
+	scratch_close(&s);
+}
+
+/* In a process of its own, for it ceases to be root. */
+static int
+put_unwritable(const struct scratch *s)
+{
+	struct installation inst = sample(1, 1);
+	struct store st;
+	int status;
+
+	if (geteuid() == 0 && (setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
+		return 1;
+	if (store_open(&st, s->dir) != 0)
+		return 2;
+	status = store_put(&st, &inst);
+	if (status == 500)
+		status = store_remove(&st, &inst);
+	if (status == 500 && store_find(&st, inst.oauth_id, &inst) != 0)
+		return 3;
+	return status == 500 ? 0 : 4;
+}
+
+static void
+test_unwritable(void)
+{
+	struct capture log;
+	struct scratch s;
+	char path[SCRATCH_PATH];
+	int status = -1;
+	pid_t pid;
+
+	scratch_open(&s);
+	sample_put(&s.st, 1, 1);
+	if (unlink(scratch_path(&s, "lock", path)) != 0 ||
+	    chmod(s.dir, 0500) != 0 || (geteuid() == 0 &&
+	    (chown(s.dir, NOBODY, NOBODY) != 0 || chown(scratch_path(&s,
+	    "installations.db", path), NOBODY, NOBODY) != 0)))
+		die(s.dir);
+	capture_start(&log);
+	if ((pid = fork()) == 0)
+		_exit(put_unwritable(&s));
+	waitpid(pid, &status, 0);
+	is_int(status, 0, "an unwritable directory: 500, and reading goes on");
+	is_str(capture_stop(&log),
+	    "hipchat-cgi: lock: opening: Permission denied\n"
+	    "hipchat-cgi: lock: opening: Permission denied\n",
+	    "... and each is logged once");
+	if (chmod(s.dir, 0700) != 0)
+		die(s.dir);
+	scratch_close(&s);
+}
+
+static void
+test_umask(mode_t mask)
+{
+	const struct token token = { "token", 1 };
+	static const char *const names[] = { "installations.db", "tokens.db",
+	    "lock" };
+	char path[SCRATCH_PATH];
+	struct scratch s;
+	struct stat sb;
+	mode_t before;
+	size_t i;
+
+	scratch_open(&s);
+	store_close(&s.st);
+	before = umask(mask);
+	if (store_open(&s.st, s.dir) != 0)
+		die(s.dir);
+	is_int(sample_put(&s.st, 1, 1), 0, "umask %03o: put",
+	    (unsigned int)mask);
+	store_put_token(&s.st, "i", &token);
+	is_int(sample_put(&s.st, 2, 1), 0, "... and put again");
+	ok(sample_stored(&s.st, 1, 1), "... and found");
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (stat(scratch_path(&s, names[i], path), &sb) != 0)
+			die(path);
+		is_int(sb.st_mode & 07777, 0600, "... %s is private",
+		    names[i]);
+	}
+	scratch_close(&s);
+	umask(before);
+}
+
+/*
+ * DB_CONFIG is Berkeley DB's own: nobody here writes one.  In the current
+ * directory it is not looked at; in the data directory it may stop the store
+ * with an error, but not make it miss an installation.
+ */
+static void
+test_db_config(void)
+{
+	static const char *const configs[] = { "nonsense\n",
+	    "set_data_dir sub\n", "set_cachesize 0 1 1\n",
+	    "set_flags DB_NOMMAP on\n", "set_verbose DB_VERB_RECOVERY on\n" };
+	char path[SCRATCH_PATH], cwd[4096];
+	struct installation got, inst = sample(1, 1);
+	struct capture log;
+	struct scratch s;
+	size_t i;
+	int status;
+
+	scratch_open(&s);
+	sample_put(&s.st, 1, 1);
+	if (getcwd(cwd, sizeof(cwd)) == NULL ||
+	    mkdir(scratch_path(&s, "cwd", path), 0700) != 0 ||
+	    mkdir(scratch_path(&s, "sub", path), 0700) != 0 ||
+	    chdir(scratch_path(&s, "cwd", path)) != 0)
+		die(path);
+	image_write("DB_CONFIG", configs[0], strlen(configs[0]));
+	ok(sample_put(&s.st, 2, 1) == 0 && sample_stored(&s.st, 2, 1),
+	    "a DB_CONFIG in the current directory is not read");
+	if (chdir(cwd) != 0)
+		die(cwd);
+
+	scratch_path(&s, "DB_CONFIG", path);
+	for (i = 0; i < sizeof(configs) / sizeof(configs[0]); i++) {
+		image_write(path, configs[i], strlen(configs[i]));
+		capture_start(&log);
+		status = store_find(&s.st, inst.oauth_id, &got);
+		ok(status == 0 || status == 500, "found, or an error, with "
+		    "the stray DB_CONFIG %.*s",
+		    (int)strcspn(configs[i], "\n"), configs[i]);
+		is_line(capture_stop(&log),
+		    status == 0 ? "" : "installations.db:",
+		    "... which is logged");
+		capture_start(&log);
+		status = sample_put(&s.st, 1, 1);
+		ok(status == 0 || status == 500, "... put, or an error");
+		is_line(capture_stop(&log),
+		    status == 0 ? "" : "installations.db", "... likewise");
+	}
+	unlink(path);
+	ok(sample_stored(&s.st, 1, 1) && sample_stored(&s.st, 2, 1),
+	    "without it, all is there");
+	is_int(sample_put(&s.st, 1, 2), 0, "... and can be written");
+	scratch_close(&s);
+}
+
+static void
+test_leftovers(void)
+{
+	static const char *const names[] = { "installations.db.tmp",
+	    "__db.installations.db.tmp", "tokens.db.tmp",
+	    "__db.tokens.db.tmp" };
+	const struct token token = { "token", 1 };
+	char path[SCRATCH_PATH];
+	struct image db;
+	struct scratch s;
+	size_t i;
+
+	scratch_open(&s);
+	sample_put(&s.st, 1, 1);
+	db = image_read(scratch_path(&s, "installations.db", path));
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		image_write(scratch_path(&s, names[i], path), "", 0);
+		ok(sample_put(&s.st, 1, (int)i) == 0 &&
+		    store_put_token(&s.st, "i", &token) == 0,
+		    "an empty %s is no obstacle", names[i]);
+		ok(access(path, F_OK) != 0, "... and gone");
+		image_write(path, db.data, db.len);
+		ok(sample_put(&s.st, 1, (int)i) == 0 &&
+		    store_put_token(&s.st, "i", &token) == 0,
+		    "nor is a whole one");
+		ok(access(path, F_OK) != 0, "... and gone");
+	}
+	free(db.data);
+	scratch_close(&s);
+}
+
+/* ---- the lock ---- */
+
+/* A process that holds the lock until it is killed. */
+static pid_t
+hold_lock(const struct scratch *s)
+{
+	char path[SCRATCH_PATH], held;
+	int fds[2], fd;
+	pid_t pid;
+
+	if (pipe(fds) != 0 || (pid = fork()) < 0)
+		die("fork");
+	if (pid == 0) {
+		fd = open(scratch_path(s, "lock", path), O_RDWR);
+		if (flock(fd, LOCK_EX) == 0 && write(fds[1], "", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	close(fds[1]);
+	if (read(fds[0], &held, 1) != 1)
+		die("the lock");
+	close(fds[0]);
+	return pid;
+}
+
+/* The slow one: a put, a removal and a token, which all wait in vain. */
+static void
+test_lock(void)
+{
+	const struct token token = { "token", 1 };
+	const struct installation inst = sample(1, 1);
+	struct scratch s;
+	struct capture log;
+	int i, status[3] = { -1, -1, -1 };
+	pid_t holder, waiters[3];
+
+	scratch_open(&s);
+	sample_put(&s.st, 1, 1);
+	holder = hold_lock(&s);
+	capture_start(&log);
+	for (i = 0; i < 3; i++)
+		if ((waiters[i] = fork()) == 0)
+			_exit((i == 0 ? sample_put(&s.st, 1, 2) :
+			    i == 1 ? store_remove(&s.st, &inst) :
+			    store_put_token(&s.st, "i", &token)) == 503 ?
+			    0 : 1);
+	ok(sample_stored(&s.st, 1, 1), "readers do not wait for the lock");
+	for (i = 0; i < 3; i++)
+		waitpid(waiters[i], &status[i], 0);
+	is_str(capture_stop(&log),
+	    "hipchat-cgi: lock: not free for 10 s\n"
+	    "hipchat-cgi: lock: not free for 10 s\n"
+	    "hipchat-cgi: lock: not free for 10 s\n",
+	    "a lock that stays taken is logged");
+	is_int(status[0], 0, "... a put answers 503");
+	is_int(status[1], 0, "... a removal answers 503");
+	is_int(status[2], 0, "... a token answers 503");
+	ok(sample_stored(&s.st, 1, 1), "... and nothing has changed");
+	kill(holder, SIGKILL);
+	waitpid(holder, NULL, 0);
+	is_int(sample_put(&s.st, 1, 2), 0,
+	    "the lock of a killed process is free");
+	scratch_close(&s);
+}
+
+/* ---- nothing is left open ---- */
+
+static int
+open_files(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	if (dir == NULL)
+		die("/proc/self/fd");
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static void
+test_files(void)
+{
+	const struct installation inst = sample(1, 1);
+	const int before = open_files();
+	struct installation got;
+	struct token token = { "token", 1 };
+	struct scratch s;
+
+	scratch_open(&s);
+	store_put(&s.st, &inst);
+	store_put_token(&s.st, inst.oauth_id, &token);
+	store_find(&s.st, inst.oauth_id, &got);
+	store_find_token(&s.st, inst.oauth_id, &token);
+	store_remove(&s.st, &inst);
+	store_find(&s.st, inst.oauth_id, &got);
+	scratch_close(&s);
+	is_int(open_files(), before, "no file is left open");
+}
+
+int
+main(void)
+{
+	test_installations();
+	test_mismatch();
+	test_tokens();
+	test_largest();
+	test_many();
+	test_posts();
+	test_post_limits();
+	test_directory();
+	test_unwritable();
+	test_umask(0);
+	test_umask(0777);
+	test_db_config();
+	test_leftovers();
+	test_files();
+	test_lock();
+	return done();
+}
