@@ -201,10 +201,12 @@ cgi_read(struct cgi *cgi, const char *program, unsigned int allowed)
 	log_open(program);
 	signal(SIGPIPE, SIG_IGN);
 	memset(cgi, 0, sizeof(*cgi));
+	cgi->program = program;
 	cgi->allowed = allowed;
 	cgi->path_info = variable("PATH_INFO");
 	cgi->query = variable("QUERY_STRING");
 	cgi->content_type = variable("CONTENT_TYPE");
+	cgi->authorization = variable("HTTP_AUTHORIZATION");
 
 	if ((status = read_method(cgi)) != 0)
 		return status;

@@ -28,10 +28,12 @@ enum cgi_method {
 };
 
 struct cgi {
+	const char *program;		/* its name */
 	enum cgi_method method;
 	const char *path_info;		/* decoded, "" or "/...": never NULL */
 	const char *query;		/* encoded, without "?"; never NULL */
 	const char *content_type;	/* never NULL */
+	const char *authorization;	/* the header's value; never NULL */
 	char *body;			/* NUL-terminated; "" without a body */
 	size_t body_len;
 

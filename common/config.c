@@ -85,7 +85,7 @@ read_paths(struct config *cfg)
 static int
 read_trust(struct config *cfg)
 {
-	const char *auth = setting("HIPCHAT_WEBHOOK_AUTH", "none");
+	const char *auth = setting("HIPCHAT_WEBHOOK_AUTH", "jwt");
 
 	cfg->allowed_hosts = setting("HIPCHAT_ALLOWED_HOSTS",
 	    "*.hipchat.com");
@@ -99,6 +99,38 @@ read_trust(struct config *cfg)
 	return 0;
 }
 
+/* A number of seconds from low to high; -1 for anything else. */
+static int
+seconds(const char *text, long low, long high)
+{
+	const size_t len = strspn(text, "0123456789");
+	const long value = strtol(text, NULL, 10);
+
+	if (len == 0 || len > 9 || text[len] != '\0' || value < low ||
+	    value > high)
+		return -1;
+	return (int)value;
+}
+
+static int
+read_courier(struct config *cfg)
+{
+	cfg->courier = setting("HIPCHAT_COURIER", NULL);
+	cfg->message_ttl = seconds(setting("HIPCHAT_MESSAGE_TTL", "3600"),
+	    1, 31536000);
+	cfg->courier_idle = seconds(setting("HIPCHAT_COURIER_IDLE", "5"),
+	    0, 86400);
+	if (cfg->courier != NULL && *cfg->courier != '/')
+		return refuse("HIPCHAT_COURIER", "not an absolute path");
+	if (cfg->message_ttl < 0)
+		return refuse("HIPCHAT_MESSAGE_TTL",
+		    "not a number of seconds from 1 to a year");
+	if (cfg->courier_idle < 0)
+		return refuse("HIPCHAT_COURIER_IDLE",
+		    "not a number of seconds up to a day");
+	return 0;
+}
+
 int
 config_read(struct config *cfg)
 {
@@ -108,6 +140,8 @@ config_read(struct config *cfg)
 		status = read_paths(cfg);
 	if (status == 0)
 		status = read_trust(cfg);
+	if (status == 0)
+		status = read_courier(cfg);
 	return status;
 }
 

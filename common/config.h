@@ -19,6 +19,9 @@ struct config {
 	const char *allowed_hosts;	/* a list as in hosts.h, valid */
 	const char *ca_file;		/* NULL: the system's */
 	bool webhook_jwt;		/* webhooks must be signed */
+	int message_ttl;		/* seconds that delivery is tried */
+	const char *courier;		/* absolute; NULL: beside the program */
+	int courier_idle;		/* seconds that an idle one lingers */
 };
 
 /*

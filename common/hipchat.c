@@ -7,7 +7,6 @@
 #include <time.h>
 
 #include "hipchat.h"
-#include "http.h"
 #include "json.h"
 #include "log.h"
 
@@ -32,26 +31,33 @@ unexpected_status(const char *what, long status)
 	return 502;
 }
 
-/* Make the call and parse a 200; *doc is the caller's.  http as http_do(). */
+/* Parse the body of a 200; *doc is the caller's. */
 static int
-call_json(const struct config *cfg, const struct http_request *request,
-    const char *what, struct json_object **doc, long *http_status)
+parse_reply(const struct http_reply *reply, const char *what,
+    struct json_object **doc)
 {
-	struct http_call call;
 	const char *why;
+
+	*doc = NULL;
+	if (reply->status != 200)
+		return unexpected_status(what, reply->status);
+	*doc = json_read(reply->body, reply->len, &why);
+	return *doc != NULL ? 0 : unexpected(what, why);
+}
+
+/* GET a document; *doc is the caller's. */
+static int
+get_document(const struct config *cfg, const char *url, const char *what,
+    struct json_object **doc)
+{
+	const struct http_request request = { .url = url };
+	struct http_call call;
 	int status;
 
 	*doc = NULL;
-	*http_status = 0;
-	status = http_do(&call, cfg, request);
-	if (status == 0) {
-		*http_status = call.reply.status;
-		if (call.reply.status != 200)
-			status = unexpected_status(what, call.reply.status);
-		else if ((*doc = json_read(call.reply.body, call.reply.len,
-		    &why)) == NULL)
-			status = unexpected(what, why);
-	}
+	status = http_do(&call, cfg, &request);
+	if (status == 0)
+		status = parse_reply(&call.reply, what, doc);
 	http_free(&call);
 	return status;
 }
@@ -75,14 +81,12 @@ copy_url(const struct config *cfg, struct json_object *doc, const char *path,
 int
 hipchat_discover(const struct config *cfg, struct installation *inst)
 {
-	const struct http_request request = { .url = inst->capabilities_url };
 	static const char what[] = "capabilities";
 	struct json_object *doc;
 	const char *self;
-	long http_status;
 	int status, api;
 
-	status = call_json(cfg, &request, what, &doc, &http_status);
+	status = get_document(cfg, inst->capabilities_url, what, &doc);
 	if (status != 0)
 		return status;
 	api = copy_url(cfg, doc, "capabilities.hipchatApiProvider.url",
@@ -122,27 +126,47 @@ take_token(struct json_object *doc, struct token *token)
 	return 0;
 }
 
-int
-hipchat_token(const struct config *cfg, const struct installation *inst,
-    struct token *token)
+void
+hipchat_token_request(struct http_request *request,
+    const struct installation *inst)
 {
-	const struct http_request request = {
+	*request = (struct http_request){
 		.url = inst->token_url,
 		.user = inst->oauth_id,
 		.password = inst->oauth_secret,
 		.content_type = "application/x-www-form-urlencoded",
 		.body = "grant_type=client_credentials",
 	};
+}
+
+int
+hipchat_token_reply(const struct http_reply *reply, struct token *token)
+{
 	struct json_object *doc;
-	long http_status;
 	int status;
 
-	status = call_json(cfg, &request, "token", &doc, &http_status);
-	if (http_status == 401 || http_status == 403)
+	status = parse_reply(reply, "token", &doc);
+	if (reply->status == 401 || reply->status == 403)
 		return 403;
 	if (status == 0)
 		status = take_token(doc, token);
 	json_object_put(doc);
+	return status;
+}
+
+int
+hipchat_token(const struct config *cfg, const struct installation *inst,
+    struct token *token)
+{
+	struct http_request request;
+	struct http_call call;
+	int status;
+
+	hipchat_token_request(&request, inst);
+	status = http_do(&call, cfg, &request);
+	if (status == 0)
+		status = hipchat_token_reply(&call.reply, token);
+	http_free(&call);
 	return status;
 }
 
@@ -167,14 +191,12 @@ int
 hipchat_installable(const struct config *cfg, const char *url,
     char *oauth_id, char *secret)
 {
-	const struct http_request request = { .url = url };
 	static const char what[] = "installable document";
 	const char *id, *text = "";
 	struct json_object *doc;
-	long http_status;
 	int status;
 
-	status = call_json(cfg, &request, what, &doc, &http_status);
+	status = get_document(cfg, url, what, &doc);
 	if (status != 0)
 		return status;
 	if (json_string(doc, "oauthId", STORE_ID_MAX - 1, &id) != 1)
@@ -190,66 +212,36 @@ hipchat_installable(const struct config *cfg, const char *url,
 	return status;
 }
 
-/* A new token, kept for the next time.  Failing to keep it is no failure. */
-static int
-renew_token(const struct config *cfg, const struct store *st,
-    const struct installation *inst, struct token *token)
+void
+hipchat_post_request(struct hipchat_post *post,
+    const struct installation *inst, int64_t room_id,
+    const struct token *token, const char *json)
 {
-	const int status = hipchat_token(cfg, inst, token);
+	size_t len = strlen(inst->api_url);
 
-	if (status == 0)
-		store_put_token(st, inst->oauth_id, token);
-	return status;
-}
-
-/* One POST; *http_status is HipChat's. */
-static int
-post_notification(const struct config *cfg, const struct installation *inst,
-    int64_t room_id, const struct token *token, const char *json,
-    long *http_status)
-{
-	char url[STORE_URL_MAX + 64];
-	const struct http_request request = {
-		.url = url,
+	/* it ends with a slash, or not: HipChat has told both */
+	while (len > 0 && inst->api_url[len - 1] == '/')
+		len--;
+	snprintf(post->url, sizeof(post->url),
+	    "%.*s/room/%" PRId64 "/notification", (int)len, inst->api_url,
+	    room_id);
+	post->request = (struct http_request){
+		.url = post->url,
 		.bearer = token->text,
 		.content_type = "application/json",
 		.body = json,
 	};
-	size_t len = strlen(inst->api_url);
-	struct http_call call;
-	int status;
-
-	while (len > 0 && inst->api_url[len - 1] == '/')
-		len--;
-	snprintf(url, sizeof(url), "%.*s/room/%" PRId64 "/notification",
-	    (int)len, inst->api_url, room_id);
-	status = http_do(&call, cfg, &request);
-	*http_status = call.reply.status;
-	http_free(&call);
-	return status;
 }
 
-int
-hipchat_send(const struct config *cfg, const struct store *st,
-    const struct installation *inst, int64_t room_id, const char *json)
+void
+hipchat_reason(const struct http_reply *reply, char *out, size_t size)
 {
-	struct token token;
-	long http_status = 0;
-	int status = 0;
+	const char *why, *message = "";
+	struct json_object *doc;
 
-	if (store_find_token(st, inst->oauth_id, &token) != 0 ||
-	    token.expires <= time(NULL))
-		status = renew_token(cfg, st, inst, &token);
-	if (status == 0)
-		status = post_notification(cfg, inst, room_id, &token, json,
-		    &http_status);
-	if (status == 0 && http_status == 401) {
-		status = renew_token(cfg, st, inst, &token);
-		if (status == 0)
-			status = post_notification(cfg, inst, room_id, &token,
-			    json, &http_status);
-	}
-	if (status == 0 && (http_status < 200 || http_status > 299))
-		status = unexpected_status("notification", http_status);
-	return status == 403 ? 502 : status;
+	doc = json_read(reply->body, reply->len, &why);
+	json_string(doc, "error.message", 100, &message);
+	snprintf(out, size, "HipChat answers %ld%s%s", reply->status,
+	    *message != '\0' ? ": " : "", message);
+	json_object_put(doc);
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "config.h"
+#include "http.h"
 #include "store.h"
 
 /*
@@ -22,9 +23,15 @@
 int hipchat_discover(const struct config *cfg, struct installation *inst);
 
 /*
- * Get a token for the installation (OAuth 2, client credentials).  It is fit
- * for use at once, and in the cache until expires: expires_in less 60 s.
+ * The request for a token (OAuth 2, client credentials), which borrows from
+ * the installation, and what is in its reply: 0 with the token, 403, 502.  It
+ * is fit for use at once, and in the cache until expires: expires_in less 60 s.
  */
+void hipchat_token_request(struct http_request *request,
+    const struct installation *inst);
+int hipchat_token_reply(const struct http_reply *reply, struct token *token);
+
+/* Get a token for the installation: the two above, and the call. */
 int hipchat_token(const struct config *cfg, const struct installation *inst,
     struct token *token);
 
@@ -44,11 +51,18 @@ int hipchat_removed(const struct config *cfg,
 int hipchat_installable(const struct config *cfg, const char *url,
     char *oauth_id, char *secret);
 
-/*
- * Post a notification, given as JSON, to a room, with the cached token or a
- * new one; a 401 gets a new token once (Send room notification).
- */
-int hipchat_send(const struct config *cfg, const struct store *st,
-    const struct installation *inst, int64_t room_id, const char *json);
+/* A request that holds its URL; it borrows the rest. */
+struct hipchat_post {
+	struct http_request request;
+	char url[STORE_URL_MAX + 64];
+};
+
+/* The request that posts JSON to a room (Send room notification). */
+void hipchat_post_request(struct hipchat_post *post,
+    const struct installation *inst, int64_t room_id,
+    const struct token *token, const char *json);
+
+/* "HipChat answers 404: Room not found", from a reply that is an error. */
+void hipchat_reason(const struct http_reply *reply, char *out, size_t size);
 
 #endif

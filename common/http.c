@@ -309,6 +309,22 @@ http_do(struct http_call *call, const struct config *cfg,
 	return http_end(call, curl_easy_perform(call->easy));
 }
 
+bool
+http_header(const struct http_call *call, const char *name, int64_t *value)
+{
+	struct curl_header *header;
+	size_t len;
+
+	if (curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1,
+	    &header) != CURLHE_OK)
+		return false;
+	len = strspn(header->value, "0123456789");
+	if (len == 0 || len > 15)
+		return false;
+	*value = strtoll(header->value, NULL, 10);
+	return true;
+}
+
 void
 http_free(struct http_call *call)
 {

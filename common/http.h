@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <curl/curl.h>
 
@@ -63,6 +64,10 @@ int http_do(struct http_call *call, const struct config *cfg,
 int http_begin(struct http_call *call, const struct config *cfg,
     const struct http_request *request);
 int http_end(struct http_call *call, CURLcode code);
+
+/* A header of the reply that holds a number; false if it does not. */
+bool http_header(const struct http_call *call, const char *name,
+    int64_t *value);
 
 /* Release what the call holds. */
 void http_free(struct http_call *call);

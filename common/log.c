@@ -3,14 +3,18 @@
  * report it to.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
 
 static const char *prefix = "hipchat-cgi";
+static bool timed;	/* the prefix has the time before it */
 
 void
 log_open(const char *program)
@@ -39,6 +43,18 @@ escape(char *to, const char *end, const char *text)
 	return to;
 }
 
+/* Write "2019-02-15 12:00:00 " and return the end. */
+static char *
+stamp(char *to)
+{
+	const time_t now = time(NULL);
+	struct tm tm;
+
+	if (localtime_r(&now, &tm) == NULL)
+		return to;
+	return to + strftime(to, 32, "%Y-%m-%d %H:%M:%S ", &tm);
+}
+
 void
 log_line(const char *fmt, ...)
 {
@@ -51,7 +67,10 @@ log_line(const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 
-	end = escape(line, line + sizeof(line), prefix);
+	end = line;
+	if (timed)
+		end = stamp(line);
+	end = escape(end, line + sizeof(line), prefix);
 	end = escape(end, line + sizeof(line), ": ");
 	end = escape(end, line + sizeof(line), text);
 	*end++ = '\n';
@@ -68,4 +87,33 @@ log_errno(const char *object, const char *what)
 
 	log_line("%s: %s: %s", object, what, strerror(err));
 	return err == ENOSPC || err == EDQUOT ? 503 : 500;
+}
+
+bool
+log_to_file(int dirfd, const char *name)
+{
+	const int fd = openat(dirfd, name,
+	    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0) {
+		log_errno(name, "opening");
+		return false;
+	}
+	close(fd);
+	timed = true;
+	return true;
+}
+
+void
+log_rotate(int dirfd, const char *name)
+{
+	struct stat sb;
+	char old[64];
+
+	if (fstat(STDERR_FILENO, &sb) != 0 || !S_ISREG(sb.st_mode) ||
+	    sb.st_size < LOG_FILE_MAX)
+		return;
+	snprintf(old, sizeof(old), "%s.1", name);
+	if (renameat(dirfd, name, dirfd, old) == 0)
+		log_to_file(dirfd, name);
 }

@@ -9,8 +9,13 @@
 #ifndef LOG_H
 #define LOG_H
 
+#include <stdbool.h>
+
 /* Longest line written, prefix and newline included; longer ones are cut. */
 #define LOG_MAX 1024
+
+/* Size in bytes from which log_rotate() starts a new file. */
+#define LOG_FILE_MAX 1048576
 
 /* Set the prefix of all later lines; the string must outlive the program. */
 void log_open(const char *program);
@@ -26,5 +31,16 @@ void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * Returns the HTTP status for it: 503 where the disk is full, else 500.
  */
 int log_errno(const char *object, const char *what);
+
+/*
+ * From now on lines go to a file below the directory, each with the time
+ * before it.  The file takes standard error's place, so that reports of
+ * libraries land there too.  Returns false, logged, when it can't be opened.
+ */
+bool log_to_file(int dirfd, const char *name);
+
+/* Is the file larger than LOG_FILE_MAX, go on in a new one; the old one is
+ * NAME.1 then. */
+void log_rotate(int dirfd, const char *name);
 
 #endif

@@ -6,10 +6,10 @@
 
 #include <unistr.h>
 
-#include "hipchat.h"
 #include "json.h"
 #include "log.h"
 #include "notify.h"
+#include "outbox.h"
 
 static const char ellipsis[] = "\xe2\x80\xa6";
 
@@ -72,27 +72,40 @@ notification_json(const struct notification *n)
 	return NULL;
 }
 
-int
-hipchat_notify(const struct webhook *hook,
-    const struct notification *notification)
+/* Put it into the outbox under the key that a repeated webhook has too. */
+static int
+put(struct webhook *hook, struct json_object *notification)
 {
 	const int64_t room_id = hook->inst.room_id != 0 ?
 	    hook->inst.room_id : hook->room_id;
+	char key[OUTBOX_KEY_MAX] = "";
+	struct outbox box;
+	int status;
+
+	if (*hook->message_id != '\0')
+		outbox_key(key, hook->inst.oauth_id, hook->program,
+		    hook->message_id, hook->notified++);
+	if ((status = outbox_open(&box, &hook->store)) != 0)
+		return status;
+	status = outbox_put(&box, hook->inst.oauth_id, room_id, key,
+	    notification);
+	if (status == 0)
+		outbox_wake(&box, hook->cfg->courier);
+	outbox_close(&box);
+	return status;
+}
+
+int
+hipchat_notify(struct webhook *hook, const struct notification *notification)
+{
 	struct json_object *doc = notification_json(notification);
-	struct store st;
 	int status;
 
 	if (doc == NULL) {
 		log_line("no notification: out of memory or a bad card");
 		return 500;
 	}
-	status = store_open(&st, hook->cfg->data_dir);
-	if (status == 0) {
-		status = hipchat_send(hook->cfg, &st, &hook->inst, room_id,
-		    json_object_to_json_string_ext(doc,
-		    JSON_C_TO_STRING_NOSLASHESCAPE));
-		store_close(&st);
-	}
+	status = put(hook, doc);
 	json_object_put(doc);
 	return status;
 }

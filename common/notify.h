@@ -26,10 +26,12 @@ struct notification {
 
 /*
  * Say it in the room of the hook's installation; where that is a whole group,
- * in the room that the webhook came from.
- * Returns 0, or 500 (a bad card, out of memory), 502 (HipChat), logged.
+ * in the room that the webhook came from.  After a 0 it is on disk, and the
+ * courier delivers it; a webhook that HipChat repeats is not said twice.
+ * Returns 0, or 500 (a bad card, out of memory, the data directory), 503 (the
+ * disk is full), logged.
  */
-int hipchat_notify(const struct webhook *hook,
+int hipchat_notify(struct webhook *hook,
     const struct notification *notification);
 
 #endif

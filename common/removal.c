@@ -7,6 +7,7 @@
 #include "http.h"
 #include "json.h"
 #include "log.h"
+#include "outbox.h"
 #include "removal.h"
 #include "store.h"
 
@@ -89,6 +90,22 @@ removal_read(struct removal *removal, struct cgi *cgi,
 	return status;
 }
 
+/* Forget the installation, its token and its messages. */
+static int
+forget(const struct store *st, const struct installation *inst)
+{
+	struct outbox box;
+	int status;
+
+	if ((status = store_remove(st, inst)) != 0)
+		return status;
+	if ((status = outbox_open(&box, st)) != 0)
+		return status;
+	status = outbox_forget(&box, inst->oauth_id);
+	outbox_close(&box);
+	return status;
+}
+
 int
 removal_by_id(const struct config *cfg, const char *oauth_id)
 {
@@ -102,7 +119,7 @@ removal_by_id(const struct config *cfg, const char *oauth_id)
 	if (status == 0)
 		status = hipchat_removed(cfg, &inst);
 	if (status == 0)
-		status = store_remove(&st, &inst);
+		status = forget(&st, &inst);
 	store_close(&st);
 	return status == 404 ? 0 : status;
 }
@@ -126,7 +143,7 @@ removal_by_document(const struct config *cfg, const char *url)
 		status = 403;
 	}
 	if (status == 0)
-		status = store_remove(&st, &inst);
+		status = forget(&st, &inst);
 	store_close(&st);
 	return status == 404 ? 0 : status;
 }

@@ -544,6 +544,43 @@ store_find(const struct store *st, const char *oauth_id,
 	return 500;
 }
 
+/* Add every key of the book to the array. */
+static int
+collect_keys(struct book *book, struct json_object *ids)
+{
+	DBT key = { 0 }, data = { 0 };
+	DBC *cursor;
+	int ret;
+
+	if ((ret = book->db->cursor(book->db, NULL, &cursor, 0)) != 0)
+		return ret;
+	while ((ret = cursor->get(cursor, &key, &data, DB_NEXT)) == 0)
+		if (json_object_array_add(ids, json_object_new_string_len(
+		    key.data, (int)key.size)) != 0) {
+			ret = ENOMEM;
+			break;
+		}
+	cursor->close(cursor);
+	return ret == DB_NOTFOUND ? 0 : ret;
+}
+
+int
+store_ids(const struct store *st, struct json_object **ids)
+{
+	struct book book;
+	int ret;
+
+	if ((*ids = json_object_new_array()) == NULL) {
+		log_line("out of memory");
+		return 500;
+	}
+	if ((ret = book_open(&book, st, INSTALLATIONS, false)) == 0) {
+		ret = collect_keys(&book, *ids);
+		book_abandon(&book);
+	}
+	return ret == ENOENT ? 0 : db_status(INSTALLATIONS, "reading", ret);
+}
+
 int
 store_put(const struct store *st, const struct installation *inst)
 {

@@ -87,6 +87,9 @@ void store_close(struct store *st);
 int store_find(const struct store *st, const char *oauth_id,
     struct installation *inst);
 
+/* The oauth_ids of all installations, an array that the caller releases. */
+int store_ids(const struct store *st, struct json_object **ids);
+
 /* Add the installation, or replace the one of the same oauth_id. */
 int store_put(const struct store *st, const struct installation *inst);
 

@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include <unictype.h>
 #include <unistr.h>
 
 #include "json.h"
+#include "jwt.h"
 #include "log.h"
 #include "webhook.h"
 
@@ -49,17 +51,59 @@ read_members(struct webhook *hook, struct cgi *cgi, const char **oauth_id)
 static int
 find_installation(struct webhook *hook, const char *oauth_id)
 {
-	struct store st;
 	int status;
 
-	if ((status = store_open(&st, hook->cfg->data_dir)) != 0)
+	if ((status = store_open(&hook->store, hook->cfg->data_dir)) != 0)
 		return status;
-	status = store_find(&st, oauth_id, &hook->inst);
-	store_close(&st);
+	status = store_find(&hook->store, oauth_id, &hook->inst);
 	if (status != 404)
 		return status;
 	log_line("webhook of %s, which is not installed", oauth_id);
-	return 204;
+	return hook->cfg->webhook_jwt ? 401 : 204;
+}
+
+/*
+ * The token, which HipChat's reference has in the Authorization header, its
+ * guide in the query, and its libraries also behind "token=".  Returns "" if
+ * there is none; room is for a token from the query.
+ */
+static const char *
+find_token(const struct cgi *cgi, char room[CGI_URL_MAX])
+{
+	static const char *const schemes[] = { "JWT token=", "JWT ",
+	    "Bearer " };
+	size_t i, len;
+
+	for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		len = strlen(schemes[i]);
+		if (strncasecmp(cgi->authorization, schemes[i], len) == 0)
+			return cgi->authorization + len;
+	}
+	return cgi_param(cgi->query, "signed_request", room) == 1 ? room : "";
+}
+
+/* Has this installation's HipChat signed the webhook, here and now? */
+static int
+check_signature(const struct webhook *hook, const struct cgi *cgi)
+{
+	char room[CGI_URL_MAX];
+	const char *token = find_token(cgi, room), *why;
+	struct jwt_claims claims;
+
+	if (*token == '\0')
+		why = "not signed";
+	else
+		why = jwt_verify(token, hook->inst.oauth_secret,
+		    (int64_t)time(NULL), &claims);
+	if (why == NULL && strcmp(claims.iss, hook->inst.oauth_id) != 0)
+		why = "iss is another installation";
+	if (why == NULL && claims.room_id != 0 &&
+	    claims.room_id != hook->room_id)
+		why = "context.room_id is another room";
+	if (why == NULL)
+		return 0;
+	log_line("401: webhook of %s: %s", hook->inst.oauth_id, why);
+	return 401;
 }
 
 int
@@ -70,12 +114,16 @@ webhook_read(struct webhook *hook, struct cgi *cgi, const struct config *cfg)
 
 	memset(hook, 0, sizeof(*hook));
 	hook->cfg = cfg;
+	hook->program = cgi->program;
+	hook->store.dirfd = -1;
 	hook->doc = json_read(cgi->body, cgi->body_len, &why);
 	if (hook->doc == NULL)
 		return cgi_error(cgi, 400, "JSON body: %s", why);
 	status = read_members(hook, cgi, &oauth_id);
 	if (status == 0)
 		status = find_installation(hook, oauth_id);
+	if (status == 0 && cfg->webhook_jwt)
+		status = check_signature(hook, cgi);
 	if (status != 0)
 		webhook_close(hook);
 	return status;
@@ -119,5 +167,6 @@ webhook_close(struct webhook *hook)
 {
 	json_object_put(hook->doc);
 	free(hook->message);
+	store_close(&hook->store);
 	memset(hook, 0, sizeof(*hook));
 }

@@ -20,6 +20,8 @@
 
 struct webhook {
 	const struct config *cfg;
+	const char *program;		/* the endpoint's name */
+	struct store store;
 	struct installation inst;	/* whose webhook it is */
 	struct json_object *doc;	/* the whole body */
 	const char *event;		/* "room_message", "room_enter", ... */
@@ -28,13 +30,18 @@ struct webhook {
 	/* of a message; "" with other events */
 	const char *message_id;
 	char *message;			/* UTF-8; yours to change */
+
+	unsigned int notified;		/* hipchat_notify()'s count */
 };
 
 /*
- * Read the webhook from the request's body and find its installation.
+ * Read the webhook from the request's body, find its installation, and check
+ * that HipChat has signed it, unless HIPCHAT_WEBHOOK_AUTH is "none".
  * Returns 0 with the hook open, or a status to answer with:
- *	204	an installation that is not known (logged)
+ *	204	with "none": an installation that is not known (logged)
  *	400	not a webhook
+ *	401	not signed with the secret of an installation, or not for this
+ *		room, or not now
  *	500	out of memory, or the store
  */
 int webhook_read(struct webhook *hook, struct cgi *cgi,

@@ -1,0 +1,662 @@
+/*
+ * courier: the program that takes notifications from the outbox to HipChat.
+ *
+ *	courier			deliver all, wait for what is deferred, leave
+ *	courier --once		deliver what can be delivered now, leave (cron)
+ *	courier --linger	as without; then wait HIPCHAT_COURIER_IDLE
+ *				seconds for more (this is how echo starts it)
+ *	courier --status	what is queued, deferred, failed; also --json
+ *	courier --retry ID|all	put failed messages into the queue again
+ *	courier --drop ID	throw messages away, queued and failed ones;
+ *				ID is an installation's or a message's
+ *
+ * There is one courier at a time; a second one leaves at once.  outbox.h says
+ * how it is woken, and how it leaves without leaving a message behind.
+ *
+ * What HipChat answers to a notification, and what follows:
+ *	2xx			delivered
+ *	401			a fresh token, once; then it has failed
+ *	429			wait as long as HipChat says
+ *	408, 5xx, no answer	wait 1 s, 2 s, ... 60 s, give or take
+ *	another			it has failed
+ * A message that is older than HIPCHAT_MESSAGE_TTL has failed too.
+ *
+ * Log lines go to DATA_DIR/courier.log, or to the terminal if there is one.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cgi.h"
+#include "config.h"
+#include "hipchat.h"
+#include "json.h"
+#include "log.h"
+#include "operate.h"
+#include "queue.h"
+
+#define LOG_FILE "courier.log"
+
+/* Calls under way at the same time, over all clients. */
+#define CALLS_MAX 32
+
+/* Waiting, in ms. */
+#define BACKOFF_FIRST 1000
+#define BACKOFF_LAST 60000
+#define LIMIT_LAST (3600 * 1000)	/* whatever a 429 says */
+#define SCAN_PAUSE 50			/* between scans of a busy queue */
+#define SWEEP_PAUSE 60000
+
+struct courier {
+	const struct config *cfg;
+	struct store store;
+	struct outbox box;
+	struct queue queue;
+	CURLM *multi;
+	int trigger;
+	int lock;
+	int calls;		/* under way */
+	bool once;
+	bool linger;
+	bool woken;		/* the trigger has fired since the last scan */
+	int64_t last_scan;	/* ms */
+	int64_t last_sweep;
+	int64_t last_work;
+};
+
+static int64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- outcomes ---- */
+
+/* The lane's call is over, whatever became of it. */
+static void
+end_call(struct courier *c, struct lane *lane)
+{
+	if (lane->call.easy != NULL) {
+		curl_multi_remove_handle(c->multi, lane->call.easy);
+		c->calls--;
+	}
+	http_free(&lane->call);
+}
+
+/* The first message is dealt with, or stays for later. */
+static void
+rest(struct courier *c, struct lane *lane)
+{
+	end_call(c, lane);
+	outbox_release(&lane->msg);
+	lane->client->busy = false;
+	lane->stage = LANE_IDLE;
+	lane->renewed = false;
+	c->last_work = now_ms();
+}
+
+static void
+delivered(struct courier *c, struct lane *lane)
+{
+	const bool had_error = *lane->error != '\0';
+
+	log_line("%s: delivered to room %lld of %s", lane->first->name,
+	    (long long)lane->room_id, lane->client->oauth_id);
+	outbox_delivered(&c->box, lane->first->name, lane->msg.key);
+	queue_pop(&c->queue, lane);
+	lane->failures = 0;
+	lane->until = 0;
+	lane->error[0] = '\0';
+	if (had_error)
+		queue_save_status(&c->queue, &c->box);
+	rest(c, lane);
+}
+
+static void
+failed(struct courier *c, struct lane *lane, const char *reason)
+{
+	log_line("%s: failed, room %lld of %s: %s", lane->first->name,
+	    (long long)lane->room_id, lane->client->oauth_id, reason);
+	if (outbox_fail(&c->box, lane->first->name, &lane->msg, reason) != 0) {
+		/* the disk: it stays queued */
+		lane->until = now_ms() + BACKOFF_LAST;
+		rest(c, lane);
+		return;
+	}
+	queue_pop(&c->queue, lane);
+	if (reason != lane->error)
+		snprintf(lane->error, sizeof(lane->error), "%s", reason);
+	lane->failures = 0;
+	lane->until = 0;
+	queue_save_status(&c->queue, &c->box);
+	rest(c, lane);
+}
+
+/* The first message waits for so many ms, unless it is too old by then. */
+static void
+defer(struct courier *c, struct lane *lane, int64_t ms, const char *reason)
+{
+	const int64_t expiry = (outbox_arrival(lane->first->name) +
+	    c->cfg->message_ttl) * 1000;
+
+	snprintf(lane->error, sizeof(lane->error), "%s", reason);
+	lane->until = now_ms() + ms;
+	if (lane->until > expiry)
+		lane->until = expiry > now_ms() ? expiry : now_ms();
+	log_line("%s: deferred for %.1f s, room %lld of %s: %s",
+	    lane->first->name, (double)(lane->until - now_ms()) / 1000,
+	    (long long)lane->room_id, lane->client->oauth_id, reason);
+	queue_save_status(&c->queue, &c->box);
+	rest(c, lane);
+}
+
+/* Twice as long each time, give or take a quarter. */
+static void
+back_off(struct courier *c, struct lane *lane, const char *reason)
+{
+	int64_t ms = BACKOFF_LAST;
+	uint16_t dice = 0;
+
+	if (lane->failures < 6)
+		ms = BACKOFF_FIRST << lane->failures;
+	lane->failures++;
+	if (getrandom(&dice, sizeof(dice), GRND_NONBLOCK) < 0)
+		dice = 0x8000;
+	ms += ms * (dice - 0x8000) / 0x20000;
+	defer(c, lane, ms < BACKOFF_LAST ? ms : BACKOFF_LAST, reason);
+}
+
+/* ms that a reset header asks for: it holds Unix time, or seconds to go. */
+static int64_t
+reset_ms(const struct lane *lane, const char *name)
+{
+	int64_t value;
+
+	if (!http_header(&lane->call, name, &value))
+		return 0;
+	if (value > 1000000000)
+		value -= now_ms() / 1000;
+	return value > 0 ? value * 1000 : 1;
+}
+
+/* Is nothing left of this limit, or is that unsaid? */
+static bool
+used_up(const struct lane *lane, const char *name)
+{
+	int64_t left;
+
+	return !http_header(&lane->call, name, &left) || left == 0;
+}
+
+/* HipChat's rate limits: both sets of headers come with every answer. */
+static void
+rate_limited(struct courier *c, struct lane *lane)
+{
+	const int64_t flood = reset_ms(lane, "X-FloodControl-Reset");
+	const int64_t rate = reset_ms(lane, "X-Ratelimit-Reset");
+	int64_t ms = reset_ms(lane, "Retry-After");
+
+	if (flood > ms && used_up(lane, "X-FloodControl-Remaining"))
+		ms = flood;
+	if (rate > ms && used_up(lane, "X-Ratelimit-Remaining"))
+		ms = rate;
+	if (ms == 0)	/* it does not say which limit: the nearer one */
+		ms = flood != 0 && (flood < rate || rate == 0) ? flood : rate;
+	if (ms == 0)
+		back_off(c, lane, "rate limit");
+	else
+		defer(c, lane, ms < LIMIT_LAST ? ms : LIMIT_LAST,
+		    "rate limit");
+}
+
+/* ---- calls ---- */
+
+static void
+begin(struct courier *c, struct lane *lane, enum lane_stage stage,
+    const struct http_request *request)
+{
+	lane->stage = stage;
+	if (http_begin(&lane->call, c->cfg, request) != 0) {
+		http_free(&lane->call);
+		failed(c, lane, "not sent: HipChat's host is not allowed");
+	} else if (curl_multi_add_handle(c->multi, lane->call.easy) !=
+	    CURLM_OK) {
+		http_free(&lane->call);
+		back_off(c, lane, "libcurl: out of memory");
+	} else {
+		c->calls++;
+	}
+}
+
+static void
+post(struct courier *c, struct lane *lane)
+{
+	struct hipchat_post post;
+
+	hipchat_post_request(&post, &lane->client->inst, lane->room_id,
+	    &lane->client->token, json_object_to_json_string_ext(
+	    lane->msg.notification, JSON_C_TO_STRING_NOSLASHESCAPE));
+	begin(c, lane, LANE_POST, &post.request);
+}
+
+static void
+ask_token(struct courier *c, struct lane *lane)
+{
+	struct client *client = lane->client;
+	struct http_request request;
+
+	hipchat_token_request(&request, &client->inst);
+	begin(c, lane, LANE_TOKEN, &request);
+}
+
+static bool
+has_token(const struct client *client)
+{
+	return *client->token.text != '\0' &&
+	    client->token.expires > now_ms() / 1000;
+}
+
+/*
+ * Have installation and token at hand, in memory or from the store.  Returns
+ * 0, or the store's status.
+ */
+static int
+prepare_client(struct courier *c, struct client *client)
+{
+	int status;
+
+	if (has_token(client))
+		return 0;
+	status = store_find(&c->store, client->oauth_id, &client->inst);
+	if (status == 0 && store_find_token(&c->store, client->oauth_id,
+	    &client->token) != 0)
+		client->token.text[0] = '\0';
+	return status;
+}
+
+/* Send the lane's first message, or settle it without a call. */
+static void
+start(struct courier *c, struct lane *lane)
+{
+	struct client *client = lane->client;
+	const char *name = lane->first->name;
+
+	if (outbox_load(&c->box, "new", name, &lane->msg) != 0) {
+		queue_pop(&c->queue, lane);	/* it was removed */
+		return;
+	}
+	client->busy = true;
+	if (outbox_seen(&c->box, name, lane->msg.key)) {
+		log_line("%s: dropped, a duplicate", name);
+		outbox_remove(&c->box, "new", name);
+		queue_pop(&c->queue, lane);
+		rest(c, lane);
+		return;
+	}
+	if (outbox_arrival(name) + c->cfg->message_ttl <= now_ms() / 1000) {
+		failed(c, lane, *lane->error != '\0' ? lane->error :
+		    "too old");
+		return;
+	}
+	switch (prepare_client(c, client)) {
+	case 0:
+		if (has_token(client))
+			post(c, lane);
+		else
+			ask_token(c, lane);
+		break;
+	case 404:
+		log_line("%s: dropped, %s is not installed", name,
+		    client->oauth_id);
+		outbox_remove(&c->box, "new", name);
+		queue_pop(&c->queue, lane);
+		rest(c, lane);
+		break;
+	default:
+		back_off(c, lane, "the store can't be read");
+	}
+}
+
+static void
+token_answered(struct courier *c, struct lane *lane)
+{
+	struct client *client = lane->client;
+	const long status = lane->call.reply.status;
+	char reason[OUTBOX_REASON_MAX];
+
+	switch (hipchat_token_reply(&lane->call.reply, &client->token)) {
+	case 0:
+		/* a token that can't be kept is fit for use all the same */
+		store_put_token(&c->store, client->oauth_id, &client->token);
+		end_call(c, lane);
+		lane->renewed = true;
+		post(c, lane);
+		break;
+	case 403:
+		failed(c, lane, "HipChat refuses the installation's secret");
+		break;
+	default:
+		if (status == 429) {
+			rate_limited(c, lane);
+			break;
+		}
+		snprintf(reason, sizeof(reason),
+		    "no token: HipChat answers %ld", status);
+		back_off(c, lane, reason);
+	}
+}
+
+static void
+post_answered(struct courier *c, struct lane *lane)
+{
+	const long status = lane->call.reply.status;
+	char reason[OUTBOX_REASON_MAX];
+
+	hipchat_reason(&lane->call.reply, reason, sizeof(reason));
+	if (status >= 200 && status < 300) {
+		delivered(c, lane);
+	} else if (status == 401) {
+		lane->client->token.text[0] = '\0';
+		if (lane->renewed) {
+			failed(c, lane, reason);
+			return;
+		}
+		/* the secret may have changed by a re-install */
+		if (store_find(&c->store, lane->client->oauth_id,
+		    &lane->client->inst) != 0) {
+			rest(c, lane);
+			return;
+		}
+		end_call(c, lane);
+		ask_token(c, lane);
+	} else if (status == 429) {
+		rate_limited(c, lane);
+	} else if (status == 408 || status >= 500) {
+		back_off(c, lane, reason);
+	} else {
+		failed(c, lane, reason);
+	}
+}
+
+static void
+answered(struct courier *c, struct lane *lane, CURLcode code)
+{
+	char reason[OUTBOX_REASON_MAX];
+
+	if (http_end(&lane->call, code) != 0) {
+		snprintf(reason, sizeof(reason), "no answer: %s",
+		    curl_easy_strerror(code));
+		back_off(c, lane, reason);
+	} else if (lane->stage == LANE_TOKEN) {
+		token_answered(c, lane);
+	} else {
+		post_answered(c, lane);
+	}
+}
+
+/* Let libcurl work and deal with the calls that are over. */
+static void
+perform(struct courier *c)
+{
+	struct lane *lane;
+	CURLMsg *msg;
+	int running, left;
+
+	curl_multi_perform(c->multi, &running);
+	while ((msg = curl_multi_info_read(c->multi, &left)) != NULL) {
+		for (lane = c->queue.lanes; lane != NULL; lane = lane->next)
+			if (lane->call.easy == msg->easy_handle)
+				break;
+		if (lane != NULL && msg->msg == CURLMSG_DONE)
+			answered(c, lane, msg->data.result);
+	}
+}
+
+/* ---- the loop ---- */
+
+/* Of the client's lanes that need not wait, that with the oldest message. */
+static struct lane *
+next_lane(const struct client *client)
+{
+	const int64_t now = now_ms();
+	struct lane *lane, *best = NULL;
+
+	for (lane = client->lanes; lane != NULL; lane = lane->sibling)
+		if (lane->first != NULL && lane->until <= now &&
+		    (best == NULL ||
+		    strcmp(lane->first->name, best->first->name) < 0))
+			best = lane;
+	return best;
+}
+
+static void
+start_ready(struct courier *c)
+{
+	struct client *client;
+	struct lane *lane;
+
+	for (client = c->queue.clients; client != NULL; client = client->next)
+		while (c->calls < CALLS_MAX && !client->busy &&
+		    (lane = next_lane(client)) != NULL)
+			start(c, lane);
+}
+
+/* ms until the first deferred lane is due; at most the given. */
+static int64_t
+next_due(const struct courier *c, int64_t ms)
+{
+	const int64_t now = now_ms();
+	const struct lane *lane;
+
+	for (lane = c->queue.lanes; lane != NULL; lane = lane->next)
+		if (lane->first != NULL && lane->until > now &&
+		    lane->until - now < ms)
+			ms = lane->until - now;
+	return ms;
+}
+
+/* Look into new/ when woken, but not all the time while there is work. */
+static bool
+scan(struct courier *c)
+{
+	const int64_t now = now_ms();
+	char bytes[256];
+
+	if (!c->woken || (c->queue.items > 0 &&
+	    now - c->last_scan < SCAN_PAUSE))
+		return true;
+	/* first empty the trigger: what is put after the scan fires it again */
+	while (read(c->trigger, bytes, sizeof(bytes)) > 0)
+		;
+	c->woken = false;
+	c->last_scan = now;
+	if (now - c->last_sweep >= SWEEP_PAUSE) {
+		outbox_sweep(&c->box, c->queue.items == 0);
+		c->last_sweep = now;
+	}
+	return queue_scan(&c->queue, &c->box);
+}
+
+/* Sleep until an answer, the trigger, or a deferred message. */
+static void
+wait_for_work(struct courier *c)
+{
+	struct curl_waitfd fd = { c->trigger, CURL_WAIT_POLLIN, 0 };
+	int64_t ms = c->queue.items == 0 ? c->cfg->courier_idle * 1000 :
+	    next_due(c, BACKOFF_LAST);
+
+	if (c->woken)		/* it has fired: wait for the scan only */
+		ms = SCAN_PAUSE;
+	curl_multi_poll(c->multi, &fd, c->woken ? 0 : 1, (int)ms + 1, NULL);
+	if (fd.revents != 0)
+		c->woken = true;
+}
+
+/* Is there nothing left that this courier is to wait for? */
+static bool
+is_done(const struct courier *c)
+{
+	if (c->woken || c->calls > 0)
+		return false;
+	if (c->once)	/* what is left is deferred */
+		return true;
+	return c->queue.items == 0 && (!c->linger || now_ms() -
+	    c->last_work >= c->cfg->courier_idle * 1000);
+}
+
+/*
+ * Leave as outbox.h says.  Returns false when a message came in between and
+ * this is the courier once more.
+ */
+static bool
+leave(struct courier *c)
+{
+	const size_t items = c->queue.items;
+
+	close(c->trigger);
+	close(c->lock);
+	c->trigger = c->lock = -1;
+	if (!queue_scan(&c->queue, &c->box) || c->queue.items == items ||
+	    (c->lock = outbox_lock(&c->box)) < 0)
+		return true;
+	c->woken = true;
+	c->trigger = outbox_trigger(&c->box);
+	return c->trigger < 0;
+}
+
+static int
+run(struct courier *c)
+{
+	c->woken = true;
+	c->last_work = now_ms();
+	queue_load_status(&c->queue, &c->box);
+	do {
+		while (scan(c)) {
+			perform(c);
+			start_ready(c);
+			if (is_done(c))
+				break;
+			wait_for_work(c);
+			log_rotate(c->store.dirfd, LOG_FILE);
+		}
+	} while (is_done(c) && !leave(c));
+	return is_done(c) ? 0 : 1;
+}
+
+/* ---- the program ---- */
+
+/* echo starts us without standard error: its place must not go to a file. */
+static void
+fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+static int
+open_courier(struct courier *c, const struct config *cfg)
+{
+	int status;
+
+	memset(c, 0, sizeof(*c));
+	c->cfg = cfg;
+	c->trigger = c->lock = c->store.dirfd = c->box.dirfd = -1;
+	status = store_open(&c->store, cfg->data_dir);
+	if (status == 0)
+		status = outbox_open(&c->box, &c->store);
+	if (status != 0)
+		return status;
+	if (!isatty(STDERR_FILENO) &&
+	    !log_to_file(c->store.dirfd, LOG_FILE))
+		return 500;
+	if ((c->multi = curl_multi_init()) == NULL) {
+		log_line("libcurl: out of memory");
+		return 500;
+	}
+	return 0;
+}
+
+static void
+close_courier(struct courier *c)
+{
+	queue_free(&c->queue);
+	curl_multi_cleanup(c->multi);
+	if (c->trigger >= 0)
+		close(c->trigger);
+	if (c->lock >= 0)
+		close(c->lock);
+	outbox_close(&c->box);
+	store_close(&c->store);
+}
+
+static int
+deliver(const struct config *cfg, bool once, bool linger)
+{
+	struct courier c;
+	int rc = 1;
+
+	if (open_courier(&c, cfg) == 0) {
+		c.once = once;
+		c.linger = linger;
+		c.lock = outbox_lock(&c.box);
+		if (c.lock < 0)
+			rc = 0;		/* another courier does it */
+		else if ((c.trigger = outbox_trigger(&c.box)) >= 0)
+			rc = run(&c);
+	}
+	close_courier(&c);
+	return rc;
+}
+
+static int
+usage(void)
+{
+	fprintf(stderr, "usage: courier [--once | --linger | "
+	    "--status [--json] | --retry ID|all | --drop ID]\n");
+	return 2;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+	struct config cfg;
+	struct cgi cgi;
+
+	fill_standard_descriptors();
+	log_open("courier");
+	signal(SIGPIPE, SIG_IGN);
+	if (getenv("GATEWAY_INTERFACE") != NULL) {
+		cgi_read(&cgi, "courier", CGI_GET);
+		return cgi_answer(&cgi, 404);
+	}
+	if (config_read(&cfg) != 0)
+		return 1;
+	if (argc <= 1 || strcmp(what, "--once") == 0 ||
+	    strcmp(what, "--linger") == 0)
+		return argc > 2 ? usage() : deliver(&cfg,
+		    strcmp(what, "--once") == 0,
+		    strcmp(what, "--linger") == 0);
+	if (strcmp(what, "--status") == 0 && argc <= 3 &&
+	    (argc == 2 || strcmp(argv[2], "--json") == 0))
+		return operate_status(&cfg, argc == 3);
+	if (strcmp(what, "--retry") == 0 && argc == 3)
+		return operate_retry(&cfg, argv[2]);
+	if (strcmp(what, "--drop") == 0 && argc == 3)
+		return operate_drop(&cfg, argv[2]);
+	return usage();
+}

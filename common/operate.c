@@ -1,0 +1,276 @@
+/*
+ * operate: see operate.h.  A courier that runs meanwhile notices: it skips
+ * files that are gone, and is woken for new ones.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "json.h"
+#include "log.h"
+#include "operate.h"
+#include "outbox.h"
+#include "store.h"
+
+/* Store and outbox of the data directory, which must be ours. */
+static bool
+open_both(const struct config *cfg, struct store *st, struct outbox *box)
+{
+	if (store_open(st, cfg->data_dir) != 0)
+		return false;
+	if (outbox_open(box, st) == 0)
+		return true;
+	store_close(st);
+	return false;
+}
+
+static void
+close_both(struct store *st, struct outbox *box)
+{
+	outbox_close(box);
+	store_close(st);
+}
+
+/* ---- status ---- */
+
+/* The installation's entry in the report, made if need be; NULL: no memory. */
+static struct json_object *
+entry_of(struct json_object *report, const char *oauth_id)
+{
+	struct json_object *entry;
+
+	if (json_object_object_get_ex(report, oauth_id, &entry))
+		return entry;
+	entry = json_object_new_object();
+	if (entry != NULL &&
+	    json_add(entry, "queued", json_object_new_int64(0)) &&
+	    json_add(entry, "failed", json_object_new_int64(0)) &&
+	    json_add(report, oauth_id, json_object_get(entry))) {
+		json_object_put(entry);	/* the report has it */
+		return entry;
+	}
+	json_object_put(entry);
+	return NULL;
+}
+
+static bool
+report_installations(struct json_object *report, const struct store *st)
+{
+	struct json_object *ids = NULL;
+	bool ok;
+	size_t i;
+
+	if (store_ids(st, &ids) != 0)
+		return false;
+	for (ok = true, i = 0; i < json_object_array_length(ids); i++)
+		ok = ok && entry_of(report, json_object_get_string(
+		    json_object_array_get_idx(ids, i))) != NULL;
+	json_object_put(ids);
+	return ok;
+}
+
+/* Count the messages of a directory, and keep the last one's reason. */
+static bool
+report_messages(struct json_object *report, const struct outbox *box,
+    const char *dir, const char *member)
+{
+	struct json_object *entry, *count;
+	struct outbox_message msg;
+	char **names;
+	const int n = outbox_list(box, dir, &names);
+	int i;
+
+	for (i = 0; i < n; i++) {
+		if (outbox_load(box, dir, names[i], &msg) != 0)
+			continue;
+		if ((entry = entry_of(report, msg.oauth_id)) != NULL &&
+		    json_object_object_get_ex(entry, member, &count))
+			json_object_int_inc(count, 1);
+		if (entry != NULL && *msg.reason != '\0')
+			json_add(entry, "lastError",
+			    json_object_new_string(msg.reason));
+		outbox_release(&msg);
+	}
+	if (n >= 0)
+		outbox_list_free(names, n);
+	return n >= 0;
+}
+
+/* What the courier wrote down of its lanes. */
+static void
+report_lanes(struct json_object *report, const struct outbox *box)
+{
+	struct json_object *doc = outbox_read_status(box), *lanes, *entry;
+	const char *oauth_id, *error;
+	int64_t until;
+	size_t i;
+
+	if (!json_object_object_get_ex(doc, "lanes", &lanes)) {
+		json_object_put(doc);
+		return;
+	}
+	for (i = 0; i < json_object_array_length(lanes); i++) {
+		struct json_object *lane = json_object_array_get_idx(lanes, i);
+
+		if (json_string(lane, "oauthId", STORE_ID_MAX - 1,
+		    &oauth_id) != 1 ||
+		    (entry = entry_of(report, oauth_id)) == NULL)
+			continue;
+		if (json_id(lane, "until", &until) == 1 &&
+		    until > (int64_t)time(NULL))
+			json_add(entry, "deferredUntil",
+			    json_object_new_int64(until));
+		if (json_string(lane, "error", OUTBOX_REASON_MAX, &error) == 1)
+			json_add(entry, "lastError",
+			    json_object_new_string(error));
+	}
+	json_object_put(doc);
+}
+
+static void
+print_entry(const char *oauth_id, struct json_object *entry)
+{
+	const char *error = "-";
+	char when[32] = "-";
+	int64_t queued = 0, failed = 0, until = 0;
+	struct json_object *count;
+	time_t then;
+	struct tm tm;
+
+	if (json_object_object_get_ex(entry, "queued", &count))
+		queued = json_object_get_int64(count);
+	if (json_object_object_get_ex(entry, "failed", &count))
+		failed = json_object_get_int64(count);
+	if (json_id(entry, "deferredUntil", &until) == 1) {
+		then = (time_t)until;
+		if (localtime_r(&then, &tm) != NULL)
+			strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
+	}
+	json_string(entry, "lastError", OUTBOX_REASON_MAX, &error);
+	printf("%-36s %7lld %7lld  %-19s  %s\n", oauth_id, (long long)queued,
+	    (long long)failed, when, error);
+}
+
+static void
+print_report(struct json_object *report, bool json)
+{
+	if (json) {
+		printf("%s\n", json_object_to_json_string_ext(report,
+		    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+		return;
+	}
+	printf("%-36s %7s %7s  %-19s  %s\n", "INSTALLATION", "QUEUED",
+	    "FAILED", "DEFERRED UNTIL", "LAST ERROR");
+	json_object_object_foreach(report, oauth_id, entry)
+		print_entry(oauth_id, entry);
+}
+
+int
+operate_status(const struct config *cfg, bool json)
+{
+	struct json_object *report = json_object_new_object();
+	struct outbox box;
+	struct store st;
+	bool ok;
+
+	if (report == NULL || !open_both(cfg, &st, &box)) {
+		json_object_put(report);
+		return 1;
+	}
+	ok = report_installations(report, &st) &&
+	    report_messages(report, &box, "new", "queued") &&
+	    report_messages(report, &box, "failed", "failed");
+	report_lanes(report, &box);
+	close_both(&st, &box);
+	if (ok)
+		print_report(report, json);
+	json_object_put(report);
+	return ok ? 0 : 1;
+}
+
+/* ---- retry and drop ---- */
+
+enum action {
+	RETRY,	/* into new/ again */
+	DROP,	/* away */
+};
+
+/* Is it the message, or one of the installation, that the operator means? */
+static bool
+is_meant(const char *id, const char *name, const struct outbox_message *msg)
+{
+	return strcmp(id, name) == 0 || strcmp(id, msg->oauth_id) == 0;
+}
+
+/* Treat the messages of one directory; returns how many, or -1. */
+static int
+treat(const struct outbox *box, const char *dir, enum action action,
+    const char *id)
+{
+	struct outbox_message msg;
+	char **names;
+	const int n = outbox_list(box, dir, &names);
+	int i, treated = 0;
+
+	for (i = 0; i < n; i++) {
+		/* a file that is no message can be dropped by its name */
+		if (outbox_load(box, dir, names[i], &msg) != 0 &&
+		    action == RETRY)
+			continue;
+		if (action == DROP && is_meant(id, names[i], &msg)) {
+			outbox_remove(box, dir, names[i]);
+			treated++;
+		} else if (action == RETRY && (strcmp(id, "all") == 0 ||
+		    is_meant(id, names[i], &msg)) &&
+		    outbox_retry(box, names[i], &msg) == 0) {
+			treated++;
+		}
+		outbox_release(&msg);
+	}
+	if (n >= 0)
+		outbox_list_free(names, n);
+	return n < 0 ? -1 : treated;
+}
+
+static int
+report_treated(const char *verb, int n)
+{
+	if (n > 0)
+		printf("%d message%s %s\n", n, n == 1 ? "" : "s", verb);
+	else
+		fprintf(stderr, "no such message\n");
+	return n > 0 ? 0 : 1;
+}
+
+int
+operate_retry(const struct config *cfg, const char *id)
+{
+	struct outbox box;
+	struct store st;
+	int n;
+
+	if (!open_both(cfg, &st, &box))
+		return 1;
+	n = treat(&box, "failed", RETRY, id);
+	if (n > 0)
+		outbox_wake(&box, cfg->courier);
+	close_both(&st, &box);
+	return report_treated("queued again", n);
+}
+
+int
+operate_drop(const struct config *cfg, const char *id)
+{
+	struct outbox box;
+	struct store st;
+	int queued, failed;
+
+	if (!open_both(cfg, &st, &box))
+		return 1;
+	queued = treat(&box, "new", DROP, id);
+	failed = treat(&box, "failed", DROP, id);
+	close_both(&st, &box);
+	if (queued < 0 || failed < 0)
+		return 1;
+	return report_treated("dropped", queued + failed);
+}

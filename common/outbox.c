@@ -1,0 +1,657 @@
+/*
+ * outbox: see outbox.h, which states how files move and who wakes whom.
+ *
+ * A key is remembered after HipChat has said yes and before the message is
+ * removed: a courier killed in between finds the key and sends nothing twice;
+ * killed before, it repeats what was in flight.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <nettle/sha2.h>
+
+#include "json.h"
+#include "log.h"
+#include "outbox.h"
+
+/* Largest message file: a body of 64 KiB, every byte escaped, and more. */
+#define FILE_MAX 524288
+
+#define STATUS "status.json"
+#define PATH_LEN (OUTBOX_NAME_MAX + 16)
+
+static void
+path_to(char path[PATH_LEN], const char *dir, const char *name)
+{
+	snprintf(path, PATH_LEN, "%s/%s", dir, name);
+}
+
+/* ---- opening ---- */
+
+static int
+make_directories(const struct outbox *box)
+{
+	static const char *const dirs[] = { "tmp", "new", "failed", "seen" };
+	size_t i;
+
+	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
+		if (mkdirat(box->dirfd, dirs[i], 0700) != 0 &&
+		    errno != EEXIST)
+			return log_errno(dirs[i], "making it in the outbox");
+	if (mkfifoat(box->dirfd, "trigger", 0600) != 0 && errno != EEXIST)
+		return log_errno("trigger", "making it in the outbox");
+	return 0;
+}
+
+int
+outbox_open(struct outbox *box, const struct store *st)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	int status;
+
+	box->dirfd = openat(st->dirfd, "outbox", flags);
+	if (box->dirfd < 0 && errno == ENOENT &&
+	    (mkdirat(st->dirfd, "outbox", 0700) == 0 || errno == EEXIST))
+		box->dirfd = openat(st->dirfd, "outbox", flags);
+	if (box->dirfd < 0)
+		return log_errno("outbox", "opening");
+	/* the trigger is made last, so where it is, all is */
+	if (faccessat(box->dirfd, "trigger", W_OK, 0) == 0)
+		return 0;
+	if ((status = make_directories(box)) != 0)
+		outbox_close(box);
+	return status;
+}
+
+void
+outbox_close(struct outbox *box)
+{
+	if (box->dirfd >= 0)
+		close(box->dirfd);
+	box->dirfd = -1;
+}
+
+/* ---- writing ---- */
+
+/* A new name, which sorts behind all older ones. */
+static void
+new_name(char name[OUTBOX_NAME_MAX])
+{
+	static unsigned int n;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	snprintf(name, OUTBOX_NAME_MAX, "%010lld%09ld-%d-%u",
+	    (long long)now.tv_sec, now.tv_nsec, (int)getpid(), n++);
+}
+
+static bool
+write_all(int fd, const char *p, size_t len)
+{
+	while (len > 0) {
+		const ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno != EINTR)
+			return false;
+		if (n > 0) {
+			p += n;
+			len -= (size_t)n;
+		}
+	}
+	return true;
+}
+
+static int
+write_file(const struct outbox *box, const char *path, const char *text)
+{
+	const int fd = openat(box->dirfd, path,
+	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	bool written;
+
+	if (fd < 0)
+		return log_errno(path, "creating");
+	written = write_all(fd, text, strlen(text)) && fsync(fd) == 0;
+	if (close(fd) == 0 && written)
+		return 0;
+	return log_errno(path, "writing");
+}
+
+static int
+sync_directory(const struct outbox *box, const char *dir)
+{
+	const int fd = openat(box->dirfd, dir, O_RDONLY | O_CLOEXEC);
+	const bool synced = fd >= 0 && fsync(fd) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return synced ? 0 : log_errno(dir, "fsync");
+}
+
+/* Write the text to DIR/NAME by way of tmp/. */
+static int
+put_file(const struct outbox *box, const char *dir, const char *name,
+    const char *text)
+{
+	char tmp[PATH_LEN], path[PATH_LEN];
+	int status;
+
+	path_to(tmp, "tmp", name);
+	path_to(path, dir, name);
+	status = write_file(box, tmp, text);
+	if (status == 0 &&
+	    renameat(box->dirfd, tmp, box->dirfd, path) != 0)
+		status = log_errno(path, "renaming");
+	if (status != 0) {
+		unlinkat(box->dirfd, tmp, 0);
+		return status;
+	}
+	return sync_directory(box, dir);
+}
+
+static int
+put_json(const struct outbox *box, const char *dir, const char *name,
+    struct json_object *doc)
+{
+	const char *text = json_object_to_json_string_ext(doc,
+	    JSON_C_TO_STRING_NOSLASHESCAPE);
+
+	if (text != NULL)
+		return put_file(box, dir, name, text);
+	log_line("%s: out of memory", name);
+	return 500;
+}
+
+void
+outbox_key(char key[OUTBOX_KEY_MAX], const char *oauth_id,
+    const char *program, const char *message_id, unsigned int n)
+{
+	uint8_t digest[(OUTBOX_KEY_MAX - 1) / 2];
+	struct sha256_ctx ctx;
+	char text[1024];
+	size_t i;
+
+	snprintf(text, sizeof(text), "%s\n%s\n%u\n%s", oauth_id, program, n,
+	    message_id);
+	sha256_init(&ctx);
+	sha256_update(&ctx, strlen(text), (const uint8_t *)text);
+	sha256_digest(&ctx, sizeof(digest), digest);
+	for (i = 0; i < sizeof(digest); i++)
+		snprintf(key + 2 * i, 3, "%02x", digest[i]);
+}
+
+int
+outbox_put(const struct outbox *box, const char *oauth_id, int64_t room_id,
+    const char *key, struct json_object *notification)
+{
+	struct json_object *doc = json_object_new_object();
+	char name[OUTBOX_NAME_MAX];
+	int status = 500;
+
+	new_name(name);
+	if (doc != NULL &&
+	    json_add(doc, "oauthId", json_object_new_string(oauth_id)) &&
+	    json_add(doc, "roomId", json_object_new_int64(room_id)) &&
+	    (*key == '\0' ||
+	    json_add(doc, "key", json_object_new_string(key))) &&
+	    json_add(doc, "notification", json_object_get(notification)))
+		status = put_json(box, "new", name, doc);
+	else
+		log_line("%s: out of memory", name);
+	json_object_put(doc);
+	return status;
+}
+
+/* ---- waking ---- */
+
+/* The settings go to the courier, what belongs to the request does not. */
+static bool
+is_setting(const char *variable)
+{
+	static const char *const keep[] = { "HIPCHAT_", "PATH=", "TZ=",
+	    "SSL_CERT_", "ASAN_OPTIONS=", "UBSAN_OPTIONS=" };
+	size_t i;
+
+	for (i = 0; i < sizeof(keep) / sizeof(keep[0]); i++)
+		if (strncmp(variable, keep[i], strlen(keep[i])) == 0)
+			return true;
+	return false;
+}
+
+/* Become the courier; returns only if that fails. */
+static void
+exec_courier(const char *path)
+{
+	char name[] = "courier", linger[] = "--linger";
+	char *argv[] = { name, linger, NULL };
+	char *envp[64];
+	const int null = open("/dev/null", O_RDWR);
+	size_t n = 0;
+	char **e;
+
+	for (e = environ; *e != NULL && n < 63; e++)
+		if (is_setting(*e))
+			envp[n++] = *e;
+	envp[n] = NULL;
+	/* Apache waits until nobody holds its pipes; keep stderr till exec */
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 ||
+	    dup2(null, STDOUT_FILENO) < 0 ||
+	    fcntl(STDERR_FILENO, F_SETFD, FD_CLOEXEC) != 0)
+		return;
+	execve(path, argv, envp);
+}
+
+/*
+ * Start a courier that is nobody's child, in a session of its own.
+ * Descriptors of ours are close-on-exec; standard error is made so.
+ */
+static void
+start_courier(const char *path)
+{
+	const pid_t child = fork();
+
+	if (child < 0) {
+		log_line("%s: fork: %s", path, strerror(errno));
+		return;
+	}
+	if (child > 0) {
+		while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+			;
+		return;
+	}
+	setsid();
+	if (fork() != 0)
+		_exit(0);
+	exec_courier(path);
+	log_line("%s: not started: %s", path, strerror(errno));
+	_exit(1);
+}
+
+/* "courier" in the directory of the running program. */
+static bool
+beside(char *path, size_t size)
+{
+	const ssize_t len = readlink("/proc/self/exe", path, size);
+	char *slash;
+
+	if (len < 0 || (size_t)len >= size)
+		return false;
+	path[len] = '\0';
+	slash = strrchr(path, '/');
+	if ((size_t)(slash - path) + sizeof("/courier") > size)
+		return false;
+	strcpy(slash, "/courier");
+	return true;
+}
+
+void
+outbox_wake(const struct outbox *box, const char *courier)
+{
+	const int fd = openat(box->dirfd, "trigger",
+	    O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	char path[4096];
+
+	if (fd >= 0) {
+		/* EAGAIN: it has more than enough to wake it */
+		if (write(fd, "", 1) < 0 && errno != EAGAIN)
+			log_line("trigger: %s", strerror(errno));
+		close(fd);
+	} else if (errno != ENXIO) {
+		log_line("trigger: %s", strerror(errno));
+	} else if (courier != NULL) {
+		start_courier(courier);
+	} else if (beside(path, sizeof(path))) {
+		start_courier(path);
+	} else {
+		log_line("courier: HIPCHAT_COURIER is needed to find it");
+	}
+}
+
+int
+outbox_trigger(const struct outbox *box)
+{
+	/* for writing too, or poll(2) would report every writer's hang-up */
+	const int fd = openat(box->dirfd, "trigger",
+	    O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		log_line("trigger: %s", strerror(errno));
+	return fd;
+}
+
+int
+outbox_lock(const struct outbox *box)
+{
+	const int fd = openat(box->dirfd, "lock",
+	    O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0) {
+		log_line("outbox/lock: %s", strerror(errno));
+		return -1;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* ---- reading ---- */
+
+static int
+by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int
+is_visible(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.' &&
+	    strlen(entry->d_name) < OUTBOX_NAME_MAX;
+}
+
+int
+outbox_list(const struct outbox *box, const char *dir, char ***names)
+{
+	struct dirent **entries;
+	const int n = scandirat(box->dirfd, dir, &entries, is_visible,
+	    by_name);
+	int i;
+
+	if (n < 0) {
+		log_line("outbox/%s: %s", dir, strerror(errno));
+		return -1;
+	}
+	*names = calloc((size_t)n + 1, sizeof(**names));
+	for (i = 0; i < n; i++) {
+		if (*names != NULL)
+			(*names)[i] = strdup(entries[i]->d_name);
+		free(entries[i]);
+	}
+	free(entries);
+	if (*names == NULL || (n > 0 && (*names)[n - 1] == NULL)) {
+		log_line("outbox/%s: out of memory", dir);
+		outbox_list_free(*names, *names != NULL ? n : 0);
+		return -1;
+	}
+	return n;
+}
+
+void
+outbox_list_free(char **names, int n)
+{
+	while (n > 0)
+		free(names[--n]);
+	free(names);
+}
+
+int64_t
+outbox_arrival(const char *name)
+{
+	char seconds[11];
+
+	snprintf(seconds, sizeof(seconds), "%s", name);
+	return strtoll(seconds, NULL, 10);
+}
+
+/* Read the file; *text is malloc'ed and the caller's after a 0. */
+static int
+read_file(const struct outbox *box, const char *path, char **text,
+    size_t *len)
+{
+	const int fd = openat(box->dirfd, path, O_RDONLY | O_CLOEXEC);
+	struct stat sb;
+	ssize_t n = -1;
+
+	if (fd < 0)
+		return errno == ENOENT ? 404 : log_errno(path, "opening");
+	*text = NULL;
+	if (fstat(fd, &sb) == 0 && sb.st_size <= FILE_MAX &&
+	    (*text = malloc((size_t)sb.st_size + 1)) != NULL)
+		n = read(fd, *text, (size_t)sb.st_size);
+	close(fd);
+	if (n < 0) {
+		free(*text);
+		return log_errno(path, "reading");
+	}
+	(*text)[n] = '\0';
+	*len = (size_t)n;
+	return 0;
+}
+
+/* Copy an optional string member. */
+static void
+copy_member(struct json_object *doc, const char *name, char *out, size_t size)
+{
+	const char *text = "";
+
+	json_string(doc, name, size - 1, &text);
+	strcpy(out, text);
+}
+
+/* Take the members that the file must have, or say which is missing. */
+static const char *
+take_members(struct outbox_message *msg)
+{
+	const char *oauth_id;
+
+	if (json_string(msg->doc, "oauthId", STORE_ID_MAX - 1,
+	    &oauth_id) != 1)
+		return "no oauthId";
+	if (json_id(msg->doc, "roomId", &msg->room_id) != 1)
+		return "no roomId";
+	if (!json_object_object_get_ex(msg->doc, "notification",
+	    &msg->notification))
+		return "no notification";
+	strcpy(msg->oauth_id, oauth_id);
+	copy_member(msg->doc, "key", msg->key, sizeof(msg->key));
+	copy_member(msg->doc, "reason", msg->reason, sizeof(msg->reason));
+	return NULL;
+}
+
+int
+outbox_load(const struct outbox *box, const char *dir, const char *name,
+    struct outbox_message *msg)
+{
+	char path[PATH_LEN], *text;
+	const char *why;
+	size_t len;
+	int status;
+
+	memset(msg, 0, sizeof(*msg));
+	path_to(path, dir, name);
+	if ((status = read_file(box, path, &text, &len)) != 0)
+		return status;
+	msg->doc = json_read(text, len, &why);
+	free(text);
+	if (msg->doc != NULL)
+		why = take_members(msg);
+	if (why == NULL)
+		return 0;
+	log_line("outbox/%s: %s", path, why);
+	outbox_release(msg);
+	return 500;
+}
+
+void
+outbox_release(struct outbox_message *msg)
+{
+	json_object_put(msg->doc);
+	memset(msg, 0, sizeof(*msg));
+}
+
+/* ---- ends ---- */
+
+void
+outbox_remove(const struct outbox *box, const char *dir, const char *name)
+{
+	char path[PATH_LEN];
+
+	path_to(path, dir, name);
+	if (unlinkat(box->dirfd, path, 0) != 0 && errno != ENOENT)
+		log_line("outbox/%s: %s", path, strerror(errno));
+}
+
+bool
+outbox_seen(const struct outbox *box, const char *name, const char *key)
+{
+	char path[PATH_LEN];
+	struct stat sb;
+
+	path_to(path, "seen", key);
+	return *key != '\0' && fstatat(box->dirfd, path, &sb, 0) == 0 &&
+	    outbox_arrival(name) - sb.st_mtime <= OUTBOX_SEEN_SECONDS;
+}
+
+void
+outbox_delivered(const struct outbox *box, const char *name, const char *key)
+{
+	struct timespec times[2] = { { .tv_nsec = 0 } };
+	char path[PATH_LEN];
+	int fd;
+
+	if (*key != '\0') {
+		path_to(path, "seen", key);
+		fd = openat(box->dirfd, path,
+		    O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		times[0].tv_sec = times[1].tv_sec = outbox_arrival(name);
+		if (fd < 0 || futimens(fd, times) != 0)
+			log_line("outbox/%s: %s", path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+	}
+	outbox_remove(box, "new", name);
+}
+
+int
+outbox_fail(const struct outbox *box, const char *name,
+    struct outbox_message *msg, const char *reason)
+{
+	int status = 500;
+
+	if (json_add(msg->doc, "reason", json_object_new_string(reason)))
+		status = put_json(box, "failed", name, msg->doc);
+	if (status == 0)
+		outbox_remove(box, "new", name);
+	return status;
+}
+
+void
+outbox_set_aside(const struct outbox *box, const char *name)
+{
+	char from[PATH_LEN], to[PATH_LEN];
+
+	path_to(from, "new", name);
+	path_to(to, "failed", name);
+	if (renameat(box->dirfd, from, box->dirfd, to) != 0)
+		log_errno(from, "setting it aside");
+}
+
+struct json_object *
+outbox_read_status(const struct outbox *box)
+{
+	struct json_object *doc;
+	const char *why;
+	char *text;
+	size_t len;
+
+	if (read_file(box, STATUS, &text, &len) != 0)
+		return NULL;
+	if ((doc = json_read(text, len, &why)) == NULL)
+		log_line("outbox/" STATUS ": %s", why);
+	free(text);
+	return doc;
+}
+
+void
+outbox_write_status(const struct outbox *box, struct json_object *doc)
+{
+	put_json(box, ".", STATUS, doc);
+}
+
+int
+outbox_retry(const struct outbox *box, const char *name,
+    struct outbox_message *msg)
+{
+	const int status = outbox_put(box, msg->oauth_id, msg->room_id,
+	    msg->key, msg->notification);
+
+	if (status == 0)
+		outbox_remove(box, "failed", name);
+	return status;
+}
+
+/* Remove the installation's messages from one directory. */
+static int
+forget_in(const struct outbox *box, const char *dir, const char *oauth_id)
+{
+	struct outbox_message msg;
+	char **names;
+	const int n = outbox_list(box, dir, &names);
+	int i;
+
+	if (n < 0)
+		return 500;
+	for (i = 0; i < n; i++) {
+		if (outbox_load(box, dir, names[i], &msg) != 0)
+			continue;
+		if (strcmp(msg.oauth_id, oauth_id) == 0)
+			outbox_remove(box, dir, names[i]);
+		outbox_release(&msg);
+	}
+	outbox_list_free(names, n);
+	return 0;
+}
+
+int
+outbox_forget(const struct outbox *box, const char *oauth_id)
+{
+	const int status = forget_in(box, "new", oauth_id);
+
+	return status != 0 ? status : forget_in(box, "failed", oauth_id);
+}
+
+/* The writer of a file below tmp/ is in its name: TIME-PID-N. */
+static bool
+writer_lives(const char *name)
+{
+	const char *dash = strchr(name, '-');
+	const long pid = dash != NULL ? strtol(dash + 1, NULL, 10) : 0;
+
+	return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno != ESRCH);
+}
+
+void
+outbox_sweep(const struct outbox *box, bool idle)
+{
+	const time_t now = time(NULL);
+	char path[PATH_LEN], **names;
+	struct stat sb;
+	int i, n;
+
+	if ((n = outbox_list(box, "tmp", &names)) >= 0) {
+		for (i = 0; i < n; i++)
+			if (!writer_lives(names[i]))
+				outbox_remove(box, "tmp", names[i]);
+		outbox_list_free(names, n);
+	}
+	if (!idle || (n = outbox_list(box, "seen", &names)) < 0)
+		return;
+	for (i = 0; i < n; i++) {
+		path_to(path, "seen", names[i]);
+		if (fstatat(box->dirfd, path, &sb, 0) == 0 &&
+		    now - sb.st_mtime > OUTBOX_SEEN_SECONDS)
+			outbox_remove(box, "seen", names[i]);
+	}
+	outbox_list_free(names, n);
+}

@@ -1,0 +1,148 @@
+/*
+ * outbox: notifications that are on disk and not yet at HipChat, and the
+ * trigger that wakes the courier, who delivers them.
+ *
+ *	DATA_DIR/outbox/tmp/	being written
+ *	DATA_DIR/outbox/new/	TIME-PID-N: one JSON file a notification; the
+ *				names sort in the order of arrival
+ *	DATA_DIR/outbox/failed/	given up, each with its "reason"
+ *	DATA_DIR/outbox/seen/	what was delivered in the last ten minutes
+ *	DATA_DIR/outbox/trigger	a FIFO
+ *	DATA_DIR/outbox/lock	held by the one courier
+ *	DATA_DIR/outbox/status.json	what the courier waits for, and why
+ *
+ * A file is written below tmp/, fsynced and renamed, and then the directory
+ * is fsynced: so new/ holds whole files only, and what outbox_put() has
+ * acknowledged survives the machine's death.
+ *
+ * Waking.  The courier holds the trigger open for reading and sleeps in
+ * poll(2).  Who has put a message then opens the trigger for writing: a byte
+ * wakes the courier; ENXIO says that none runs, and one is started.  A courier
+ * that leaves (1) closes the trigger, (2) unlocks, (3) looks into new/ once
+ * more, and goes on if it finds a message and can lock again.  So a message
+ * put before (1) is found by (3), and for one put after (1) a new courier is
+ * started: if that finds the lock held, its holder still has (3) before it.
+ *
+ * Functions that return int return 0 or an HTTP status, the reason in the log:
+ *	404	the message is not there (any more; not logged)
+ *	500	a directory or file that is missing, not ours or damaged
+ *	503	the disk is full
+ */
+#ifndef OUTBOX_H
+#define OUTBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <json-c/json.h>
+
+#include "store.h"
+
+/* Seconds in which the same message is not delivered twice. */
+#define OUTBOX_SEEN_SECONDS 600
+
+/* Sizes, terminating NUL included. */
+#define OUTBOX_NAME_MAX 64
+#define OUTBOX_KEY_MAX 33
+#define OUTBOX_REASON_MAX 160
+
+struct outbox {
+	int dirfd;	/* DATA_DIR/outbox */
+};
+
+struct outbox_message {
+	char oauth_id[STORE_ID_MAX];
+	int64_t room_id;
+	char key[OUTBOX_KEY_MAX];	/* same key, same message; or "" */
+	char reason[OUTBOX_REASON_MAX];	/* why it failed; or "" */
+	struct json_object *doc;
+	struct json_object *notification;	/* part of doc */
+};
+
+/* Open the outbox in the store's directory, making what is missing of it. */
+int outbox_open(struct outbox *box, const struct store *st);
+void outbox_close(struct outbox *box);
+
+/* ---- for who sends ---- */
+
+/*
+ * The key of the n-th notification (from 0) that a program sends because of
+ * one message of an installation: the same webhook delivered twice gives the
+ * same keys.
+ */
+void outbox_key(char key[OUTBOX_KEY_MAX], const char *oauth_id,
+    const char *program, const char *message_id, unsigned int n);
+
+/* Put a notification (kept by the caller) into new/, durably. */
+int outbox_put(const struct outbox *box, const char *oauth_id,
+    int64_t room_id, const char *key, struct json_object *notification);
+
+/*
+ * Wake the courier, or start the one at this path (NULL: "courier" beside the
+ * running program).  Failing is logged and no error: the message is safe, and
+ * the next one tries again.
+ */
+void outbox_wake(const struct outbox *box, const char *courier);
+
+/* Remove the messages of an installation, failed ones too. */
+int outbox_forget(const struct outbox *box, const char *oauth_id);
+
+/* ---- for the courier ---- */
+
+/* Open the trigger for reading, or return -1. */
+int outbox_trigger(const struct outbox *box);
+
+/* Try to become the courier: the lock's descriptor, or -1 if one runs. */
+int outbox_lock(const struct outbox *box);
+
+/*
+ * The names in one of the directories ("new", "failed"), sorted; *names and
+ * each of them are malloc'ed and the caller's.  Returns their number or -1.
+ */
+int outbox_list(const struct outbox *box, const char *dir, char ***names);
+void outbox_list_free(char **names, int n);
+
+/* Unix time at which the message of that name was put. */
+int64_t outbox_arrival(const char *name);
+
+/* Read a message; the caller calls outbox_release() after a 0. */
+int outbox_load(const struct outbox *box, const char *dir, const char *name,
+    struct outbox_message *msg);
+void outbox_release(struct outbox_message *msg);
+
+/* Was a message of this key, put within ten minutes of it, delivered? */
+bool outbox_seen(const struct outbox *box, const char *name, const char *key);
+
+/* HipChat has it: remember its key and remove it. */
+void outbox_delivered(const struct outbox *box, const char *name,
+    const char *key);
+
+/* Remove a message. */
+void outbox_remove(const struct outbox *box, const char *dir,
+    const char *name);
+
+/* Move a message to failed/ with the reason. */
+int outbox_fail(const struct outbox *box, const char *name,
+    struct outbox_message *msg, const char *reason);
+
+/* Move a file that is no message to failed/ as it is. */
+void outbox_set_aside(const struct outbox *box, const char *name);
+
+/*
+ * The courier's status.json: read it (NULL where there is none; the caller
+ * releases it), and replace it.
+ */
+struct json_object *outbox_read_status(const struct outbox *box);
+void outbox_write_status(const struct outbox *box, struct json_object *doc);
+
+/* Put a failed message into new/ again, as if it had arrived now. */
+int outbox_retry(const struct outbox *box, const char *name,
+    struct outbox_message *msg);
+
+/*
+ * Remove what killed programs left below tmp/, and, when nothing is queued
+ * that they could be needed for, keys older than ten minutes.
+ */
+void outbox_sweep(const struct outbox *box, bool idle);
+
+#endif

@@ -1,0 +1,214 @@
+/*
+ * queue: see queue.h.
+ *
+ * Names in outbox/new/ sort in the order of arrival and are never used twice,
+ * so what is new since the last scan is what its sorted list has not.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "log.h"
+#include "queue.h"
+
+static struct client *
+find_client(struct queue *q, const char *oauth_id)
+{
+	struct client *client;
+
+	for (client = q->clients; client != NULL; client = client->next)
+		if (strcmp(client->oauth_id, oauth_id) == 0)
+			return client;
+	if ((client = calloc(1, sizeof(*client))) == NULL)
+		return NULL;
+	strcpy(client->oauth_id, oauth_id);
+	client->next = q->clients;
+	q->clients = client;
+	return client;
+}
+
+static struct lane *
+find_lane(struct queue *q, const char *oauth_id, int64_t room_id)
+{
+	struct client *client = find_client(q, oauth_id);
+	struct lane *lane;
+
+	if (client == NULL)
+		return NULL;
+	for (lane = client->lanes; lane != NULL; lane = lane->sibling)
+		if (lane->room_id == room_id)
+			return lane;
+	if ((lane = calloc(1, sizeof(*lane))) == NULL)
+		return NULL;
+	lane->client = client;
+	lane->room_id = room_id;
+	lane->sibling = client->lanes;
+	client->lanes = lane;
+	lane->next = q->lanes;
+	q->lanes = lane;
+	return lane;
+}
+
+static bool
+push(struct queue *q, const struct outbox_message *msg, const char *name)
+{
+	struct lane *lane = find_lane(q, msg->oauth_id, msg->room_id);
+	struct item *item = lane != NULL ? calloc(1, sizeof(*item)) : NULL;
+
+	if (item == NULL) {
+		log_line("%s: out of memory", name);
+		return false;
+	}
+	strcpy(item->name, name);
+	if (lane->first == NULL)
+		lane->first = item;
+	else
+		lane->last->next = item;
+	lane->last = item;
+	q->items++;
+	return true;
+}
+
+/* Add one message; false when memory is out. */
+static bool
+add_name(struct queue *q, const struct outbox *box, const char *name)
+{
+	struct outbox_message msg;
+	bool added;
+
+	switch (outbox_load(box, "new", name, &msg)) {
+	case 0:
+		added = push(q, &msg, name);
+		outbox_release(&msg);
+		return added;
+	case 404:
+		return true;
+	default:
+		outbox_set_aside(box, name);
+		return true;
+	}
+}
+
+bool
+queue_scan(struct queue *q, const struct outbox *box)
+{
+	char **names;
+	const int n = outbox_list(box, "new", &names);
+	int i, old = 0;
+
+	if (n < 0)
+		return false;
+	for (i = 0; i < n; i++) {
+		while (old < q->n_names && strcmp(q->names[old], names[i]) < 0)
+			old++;
+		if (old < q->n_names && strcmp(q->names[old], names[i]) == 0)
+			continue;
+		if (!add_name(q, box, names[i])) {
+			outbox_list_free(names, n);
+			return false;
+		}
+	}
+	outbox_list_free(q->names, q->n_names);
+	q->names = names;
+	q->n_names = n;
+	return true;
+}
+
+void
+queue_pop(struct queue *q, struct lane *lane)
+{
+	struct item *item = lane->first;
+
+	lane->first = item->next;
+	free(item);
+	q->items--;
+}
+
+void
+queue_load_status(struct queue *q, const struct outbox *box)
+{
+	struct json_object *doc = outbox_read_status(box), *lanes, *entry;
+	const char *oauth_id, *error;
+	int64_t room_id, until;
+	struct lane *lane;
+	size_t i;
+
+	if (!json_object_object_get_ex(doc, "lanes", &lanes) ||
+	    !json_object_is_type(lanes, json_type_array)) {
+		json_object_put(doc);
+		return;
+	}
+	for (i = 0; i < json_object_array_length(lanes); i++) {
+		entry = json_object_array_get_idx(lanes, i);
+		error = "";
+		until = 0;
+		if (json_string(entry, "oauthId", STORE_ID_MAX - 1,
+		    &oauth_id) != 1 || json_id(entry, "roomId",
+		    &room_id) != 1 || json_id(entry, "until", &until) < 0 ||
+		    json_string(entry, "error", OUTBOX_REASON_MAX - 1,
+		    &error) < 0 ||
+		    (lane = find_lane(q, oauth_id, room_id)) == NULL)
+			continue;
+		lane->until = until * 1000;
+		strcpy(lane->error, error);
+	}
+	json_object_put(doc);
+}
+
+/* What "courier --status" shows of one lane; NULL when memory is out. */
+static struct json_object *
+lane_json(const struct lane *lane)
+{
+	struct json_object *doc = json_object_new_object();
+
+	if (doc != NULL && json_add(doc, "oauthId",
+	    json_object_new_string(lane->client->oauth_id)) &&
+	    json_add(doc, "roomId", json_object_new_int64(lane->room_id)) &&
+	    (lane->until == 0 || json_add(doc, "until",
+	    json_object_new_int64((lane->until + 999) / 1000))) &&
+	    (*lane->error == '\0' || json_add(doc, "error",
+	    json_object_new_string(lane->error))))
+		return doc;
+	json_object_put(doc);
+	return NULL;
+}
+
+void
+queue_save_status(const struct queue *q, const struct outbox *box)
+{
+	struct json_object *doc = json_object_new_object();
+	struct json_object *lanes = json_object_new_array();
+	const struct lane *lane;
+	bool ok = lanes != NULL;
+
+	for (lane = q->lanes; ok && lane != NULL; lane = lane->next)
+		if (lane->until != 0 || *lane->error != '\0')
+			ok = json_object_array_add(lanes,
+			    lane_json(lane)) == 0;
+	if (doc != NULL && json_add(doc, "lanes", lanes))
+		outbox_write_status(box, doc);
+	json_object_put(doc);
+}
+
+void
+queue_free(struct queue *q)
+{
+	while (q->lanes != NULL) {
+		struct lane *lane = q->lanes;
+
+		q->lanes = lane->next;
+		while (lane->first != NULL)
+			queue_pop(q, lane);
+		http_free(&lane->call);
+		outbox_release(&lane->msg);
+		free(lane);
+	}
+	while (q->clients != NULL) {
+		struct client *client = q->clients;
+
+		q->clients = client->next;
+		free(client);
+	}
+	outbox_list_free(q->names, q->n_names);
+	memset(q, 0, sizeof(*q));
+}

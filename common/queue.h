@@ -1,0 +1,82 @@
+/*
+ * queue: what the courier has to deliver, in memory.
+ *
+ * An installation is a client of HipChat; a room of it is a lane, in which
+ * messages keep their order.  A lane that is told to wait delays no other
+ * one, and a client has one request in flight at the most, whatever its lanes.
+ *
+ * What lanes wait for, and their last errors, are also in outbox/status.json,
+ * so that the next courier waits on and "courier --status" can tell.
+ */
+#ifndef QUEUE_H
+#define QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "http.h"
+#include "outbox.h"
+#include "store.h"
+
+/* A message that is in outbox/new/. */
+struct item {
+	struct item *next;
+	char name[OUTBOX_NAME_MAX];
+};
+
+struct client {
+	struct client *next;
+	struct lane *lanes;		/* linked by sibling */
+	char oauth_id[STORE_ID_MAX];
+	struct installation inst;	/* read when a token is needed */
+	struct token token;		/* "" before */
+	bool busy;			/* a lane of it has a call under way */
+};
+
+enum lane_stage {
+	LANE_IDLE,	/* no call under way */
+	LANE_TOKEN,	/* asking for a token */
+	LANE_POST,	/* posting its first message */
+};
+
+struct lane {
+	struct lane *next;		/* all lanes */
+	struct lane *sibling;
+	struct client *client;
+	int64_t room_id;
+	struct item *first, *last;	/* oldest and youngest message */
+	enum lane_stage stage;
+	struct http_call call;		/* unless idle */
+	struct outbox_message msg;	/* the first, unless idle */
+	bool renewed;			/* a token was got for this message */
+	int64_t until;			/* not before; Unix time in ms */
+	unsigned int failures;		/* in a row */
+	char error[OUTBOX_REASON_MAX];	/* the last one; or "" */
+};
+
+struct queue {
+	struct client *clients;
+	struct lane *lanes;
+	char **names;			/* seen at the last scan, sorted */
+	int n_names;
+	size_t items;			/* in all lanes */
+};
+
+/*
+ * Add to the lanes what is new in outbox/new/.  A file that is no message is
+ * set aside below failed/.  Returns false, logged, when memory is out or the
+ * directory can't be read: then the queue is unfit for use, and the messages
+ * wait on disk for the next courier.
+ */
+bool queue_scan(struct queue *q, const struct outbox *box);
+
+/* Drop the lane's first item; the file is the caller's business. */
+void queue_pop(struct queue *q, struct lane *lane);
+
+/* Read and write outbox/status.json.  Failing is logged and does no harm. */
+void queue_load_status(struct queue *q, const struct outbox *box);
+void queue_save_status(const struct queue *q, const struct outbox *box);
+
+void queue_free(struct queue *q);
+
+#endif
