@@ -1,0 +1,391 @@
+/*
+ * endpoint: a whole CGI program inside the fuzzer.
+ *
+ *	int endpoint_main(void);
+ *	#define main endpoint_main
+ *	#include "../../cgi-bin/echo.c"
+ *	#undef main
+ *	#include "endpoint.h"
+ *
+ * The input is lines NAME=VALUE, which join the environment, an empty line,
+ * and the body.  CONTENT_LENGTH is the body's unless a line says otherwise.
+ * The settings are fixed: one installation is in the store; the one host that
+ * is allowed is a port of this machine where nobody listens, so that nothing
+ * is waited for.
+ *
+ * After each run there must be exactly one well-formed response, no 5xx but
+ * those that the caller allows (the client did not cause them), a log of
+ * printable lines without the secret, and no descriptor more than before.
+ */
+#ifndef ENDPOINT_H
+#define ENDPOINT_H
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <strings.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fuzz.h"
+#include "json.h"
+#include "sandbox.h"
+#include "store.h"
+
+#define ENDPOINT_ID "an-id"
+#define ENDPOINT_SECRET "marked-secret"
+#define ENDPOINT_ORIGIN "http://127.0.0.1:1"
+#define ENDPOINT_LINES 32	/* of the environment, at most */
+
+static struct {
+	char dir[PATH_MAX];		/* the data directory */
+	char templates[PATH_MAX];
+	int trigger;			/* looks like a waiting courier */
+} endpoint;
+
+/* ---- preparation ---- */
+
+static int
+endpoint_unlink(const char *path, const struct stat *sb, int type,
+    struct FTW *where)
+{
+	(void)sb;
+	(void)type;
+	(void)where;
+	return remove(path);
+}
+
+static void
+endpoint_clean_up(void)
+{
+	nftw(endpoint.dir, endpoint_unlink, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void
+endpoint_prepare_store(void)
+{
+	const struct installation inst = {
+		.oauth_id = ENDPOINT_ID, .oauth_secret = ENDPOINT_SECRET,
+		.capabilities_url = ENDPOINT_ORIGIN "/c", .group_id = 1,
+		.token_url = ENDPOINT_ORIGIN "/t", .api_url = ENDPOINT_ORIGIN,
+	};
+	const char *tmp = getenv("TMPDIR");
+	char path[PATH_MAX + 16];
+	struct store st;
+
+	snprintf(endpoint.dir, sizeof(endpoint.dir), "%s/fuzz.XXXXXX",
+	    tmp != NULL ? tmp : "/tmp");
+	fuzz_check(mkdtemp(endpoint.dir) != NULL, "mkdtemp");
+	atexit(endpoint_clean_up);
+	fuzz_check(store_open(&st, endpoint.dir) == 0 &&
+	    store_put(&st, &inst) == 0, "the store");
+	store_close(&st);
+
+	snprintf(path, sizeof(path), "%s/outbox", endpoint.dir);
+	fuzz_check(mkdir(path, 0700) == 0, "outbox");
+	strcat(path, "/trigger");
+	fuzz_check(mkfifo(path, 0600) == 0, "trigger");
+	endpoint.trigger = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	fuzz_check(endpoint.trigger >= 0, "trigger");
+}
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	int fd;
+
+	(void)argc;
+	(void)argv;
+	fuzz_check(realpath("templates", endpoint.templates) != NULL,
+	    "templates: not run from the top directory");
+	endpoint_prepare_store();
+	for (fd = 0; fd <= 1; fd++) {
+		const int file = memfd_create("stdio", MFD_CLOEXEC);
+
+		fuzz_check(file >= 0 && dup2(file, fd) == fd, "memfd");
+		close(file);
+	}
+	return 0;
+}
+
+/* In the fuzzer's process, which has no way back from one either. */
+void
+sandbox_enter(const struct sandbox *keep)
+{
+	(void)keep;
+}
+
+/* ---- one run ---- */
+
+/* Only what a client can set through any web server, and the one switch. */
+static bool
+endpoint_may_set(const char *line)
+{
+	static const char *const names[] = {
+		"REQUEST_METHOD=", "PATH_INFO=", "QUERY_STRING=",
+		"CONTENT_TYPE=", "CONTENT_LENGTH=", "HTTP_",
+	};
+	const char *end = strchr(line, '=');
+	size_t i;
+
+	if (end == NULL)
+		return false;
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strncmp(line, names[i], strlen(names[i])) == 0)
+			return true;
+	return strcmp(line, "HIPCHAT_WEBHOOK_AUTH=jwt") == 0;
+}
+
+static char *
+endpoint_setting(const char *name, const char *value)
+{
+	char *line;
+
+	fuzz_check(asprintf(&line, "%s=%s", name, value) > 0,
+	    "out of memory");
+	return line;
+}
+
+/* Fill env, whose strings the caller frees; returns the body. */
+static char *
+endpoint_environment(char **env, char *text, size_t size)
+{
+	char number[24], *line, *rest = text;
+	size_t n = 0;
+
+	while (n < ENDPOINT_LINES && *(line = fuzz_line(&rest)) != '\0')
+		if (endpoint_may_set(line))
+			env[n++] = strdup(line);
+	snprintf(number, sizeof(number), "%zu",
+	    size - (size_t)(rest - text));
+	env[n++] = endpoint_setting("CONTENT_LENGTH", number);
+	env[n++] = endpoint_setting("PATH", "/usr/bin:/bin");
+	env[n++] = endpoint_setting("REQUEST_SCHEME", "https");
+	env[n++] = endpoint_setting("HTTP_HOST", "addon.example.com");
+	env[n++] = endpoint_setting("SCRIPT_NAME", "/hipchat/program");
+	env[n++] = endpoint_setting("HIPCHAT_DATA_DIR", endpoint.dir);
+	env[n++] = endpoint_setting("HIPCHAT_TEMPLATE_DIR",
+	    endpoint.templates);
+	env[n++] = endpoint_setting("HIPCHAT_ALLOWED_HOSTS", ENDPOINT_ORIGIN);
+	env[n++] = endpoint_setting("HIPCHAT_WEBHOOK_AUTH", "none");
+	env[n++] = endpoint_setting("HIPCHAT_COURIER", "/bin/true");
+	env[n] = NULL;
+	return rest;
+}
+
+/* Make the descriptor a file of that content, read from its start. */
+static void
+endpoint_fill(int fd, const char *data, size_t len)
+{
+	fuzz_check(ftruncate(fd, 0) == 0 &&
+	    pwrite(fd, data, len, 0) == (ssize_t)len &&
+	    lseek(fd, 0, SEEK_SET) == 0, "memfd");
+}
+
+/* What was written to the descriptor; the caller frees it. */
+static char *
+endpoint_take(int fd, size_t *len)
+{
+	struct stat sb;
+	char *text;
+
+	fuzz_check(fstat(fd, &sb) == 0, "fstat");
+	*len = (size_t)sb.st_size;
+	text = malloc(*len + 1);
+	fuzz_check(text != NULL && pread(fd, text, *len, 0) == sb.st_size,
+	    "pread");
+	text[*len] = '\0';
+	return text;
+}
+
+/* A queued notification is the courier's, were there one. */
+static int
+endpoint_empty(const char *path, const struct stat *sb, int type,
+    struct FTW *where)
+{
+	(void)where;
+	return type == FTW_F && S_ISREG(sb->st_mode) ? unlink(path) : 0;
+}
+
+static void
+endpoint_empty_outbox(void)
+{
+	char path[PATH_MAX + 16], bytes[512];
+
+	snprintf(path, sizeof(path), "%s/outbox", endpoint.dir);
+	nftw(path, endpoint_empty, 8, FTW_PHYS);
+	while (read(endpoint.trigger, bytes, sizeof(bytes)) > 0)
+		continue;
+}
+
+/* ---- what came out ---- */
+
+/* The header's value in lines that end with NUL, or NULL; not twice. */
+static const char *
+endpoint_header(const char *head, const char *end, const char *name)
+{
+	const size_t len = strlen(name);
+	const char *value = NULL;
+
+	for (; head < end; head += strlen(head) + 2) {
+		if (strncasecmp(head, name, len) != 0 || head[len] != ':')
+			continue;
+		fuzz_check(value == NULL, "response: a header twice");
+		value = head + len + 2;
+	}
+	return value;
+}
+
+/* Cut the head into lines; returns its end, and behind it the body. */
+static char *
+endpoint_cut_head(char *text)
+{
+	char *line, *end;
+
+	for (line = text;; line = end + 2) {
+		end = strstr(line, "\r\n");
+		fuzz_check(end != NULL, "response: lines end with CR LF");
+		*end = '\0';
+		if (end == line)
+			return line;
+		fuzz_check(strspn(line, "abcdefghijklmnopqrstuvwxyz"
+		    "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") ==
+		    (size_t)(strchrnul(line, ':') - line) &&
+		    strstr(line, ": ") > line, "response: a header");
+		for (; line < end; line++)
+			fuzz_check(*line >= ' ' && *line <= '~',
+			    "response: a printable header");
+	}
+}
+
+static void
+endpoint_check_error(const char *body, size_t len, long status)
+{
+	struct json_object *doc;
+	const char *why;
+	int64_t code;
+
+	doc = json_read(body, len, &why);
+	fuzz_check(doc != NULL && json_id(doc, "error.code", &code) == 1 &&
+	    code == status && json_string(doc, "error.message", 200, &why) ==
+	    1 && json_string(doc, "error.type", 50, &why) == 1,
+	    "response: HipChat's error envelope");
+	json_object_put(doc);
+}
+
+/* Exactly one response; 5xx only if upstream lists it. */
+static void
+endpoint_check_response(char *text, size_t len, const char *upstream)
+{
+	char *const end = endpoint_cut_head(text), *const body = end + 2;
+	const size_t body_len = len - (size_t)(body - text);
+	const char *status = endpoint_header(text, end, "Status");
+	const char *length = endpoint_header(text, end, "Content-Length");
+	const char *method = getenv("REQUEST_METHOD");
+	const bool head = method != NULL && strcmp(method, "HEAD") == 0;
+	char number[4] = "";
+	long code;
+
+	fuzz_check(status != NULL && strspn(status, "0123456789") == 3,
+	    "response: a status");
+	memcpy(number, status, 3);
+	code = strtol(number, NULL, 10);
+	fuzz_check(code >= 200 && (code < 500 || method == NULL ||
+	    strstr(upstream, number) != NULL), "response: the status");
+	fuzz_check(head ? body_len == 0 :
+	    body_len == strtoul(length != NULL ? length : "0", NULL, 10),
+	    "response: Content-Length");
+	fuzz_check((code == 302) == (endpoint_header(text, end, "Location") !=
+	    NULL), "response: Location");
+	fuzz_check((code == 405) == (endpoint_header(text, end, "Allow") !=
+	    NULL), "response: Allow");
+	if (code >= 400 && !head)
+		endpoint_check_error(body, body_len, code);
+	else if (body_len > 0)
+		fuzz_check(strlen(body) == body_len && body[0] == '{',
+		    "response: a document");
+}
+
+/* The fuzzer comes to know the secret, so there it proves nothing. */
+static void
+endpoint_check_log(const char *text, size_t len, bool secret_sent)
+{
+	const char *p;
+
+	for (p = text; p < text + len; p++)
+		fuzz_check(*p == '\n' || (*p >= ' ' && *p <= '~'),
+		    "log: printable");
+	fuzz_check(len == 0 || text[len - 1] == '\n', "log: lines");
+	fuzz_check(secret_sent || strstr(text, ENDPOINT_SECRET) == NULL,
+	    "log: a secret");
+}
+
+/* The lowest descriptor that is free. */
+static int
+endpoint_lowest(void)
+{
+	const int fd = dup(STDIN_FILENO);
+
+	close(fd);
+	return fd;
+}
+
+/* Run the program with its log in a file, which is checked. */
+static int
+endpoint_call(int (*program)(void), bool secret_sent)
+{
+	const int kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 100);
+	const int file = memfd_create("log", MFD_CLOEXEC);
+	char *text;
+	size_t len;
+	int rc;
+
+	fuzz_check(kept >= 0 && dup2(file, STDERR_FILENO) >= 0, "memfd");
+	rc = program();
+	dup2(kept, STDERR_FILENO);
+	text = endpoint_take(file, &len);
+	endpoint_check_log(text, len, secret_sent);
+	free(text);
+	close(file);
+	close(kept);
+	return rc;
+}
+
+/*
+ * One run.  upstream lists the statuses from 500 on that may come, as for
+ * HipChat that does not answer: "502 503".  Returns 0.
+ */
+static int
+endpoint_run(int (*program)(void), const uint8_t *data, size_t size,
+    const char *upstream)
+{
+	char *env[ENDPOINT_LINES + 16], *text = fuzz_text(data, size);
+	const bool secret_sent = memmem(data, size, ENDPOINT_SECRET,
+	    strlen(ENDPOINT_SECRET)) != NULL;
+	const char *body = endpoint_environment(env, text, size);
+	char **const saved = environ;
+	const int lowest = endpoint_lowest();
+	char *response;
+	size_t i, len;
+	int rc;
+
+	endpoint_fill(STDIN_FILENO, body, size - (size_t)(body - text));
+	endpoint_fill(STDOUT_FILENO, "", 0);
+	environ = env;
+	rc = endpoint_call(program, secret_sent);
+	response = endpoint_take(STDOUT_FILENO, &len);
+	fuzz_check(rc == 0 && strlen(response) == len, "one response");
+	endpoint_check_response(response, len, upstream);
+	environ = saved;
+	endpoint_empty_outbox();
+	fuzz_check(endpoint_lowest() == lowest, "a descriptor left");
+	free(response);
+	for (i = 0; env[i] != NULL; i++)
+		free(env[i]);
+	free(text);
+	return 0;
+}
+
+#endif

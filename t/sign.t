@@ -1,0 +1,47 @@
+#!/bin/sh
+# What t/sign-webhook.sh signs with openssl, common/jwt takes, and nobody else's.
+. t/lib.sh
+
+secret='x{}"$` /+=&%'
+now=$(date +%s)
+
+# verify TOKEN [SECRET [NOW]]
+verify() { "$B/t/test-jwt" "$1" "${2:-$secret}" "${3:-$now}"; }
+
+token=$(t/sign-webhook.sh an-id "$secret" 42)
+like "$token" '^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}$' \
+	'a token is one line of three parts'
+is "$(verify "$token")" 'good iss=an-id room_id=42' 'it is good'
+is "$(verify "$token" "${secret}x")" 'bad: its signature is wrong' \
+	'with another secret it is not'
+is "$(verify "$token" "$secret" $((now + 3500)))" \
+	'good iss=an-id room_id=42' 'it is good for an hour'
+is "$(verify "$token" "$secret" $((now + 4000)))" 'bad: it has expired' \
+	'and not for longer'
+is "$(verify "$token" "$secret" $((now - 100)))" \
+	'bad: it is from the future' 'nor earlier'
+
+# claims of every length modulo 3, so with and without padding to cut off
+for id in a ab abc abcd; do
+	token=$(t/sign-webhook.sh "$id" "$secret")
+	is "$(verify "$token")" "good iss=$id room_id=0" \
+		"the id $id, without a room"
+done
+
+unlike "$(t/sign-webhook.sh an-id "$secret")" "^$token\$" 'each has its jti'
+
+# usage NAME ARGUMENT…: refused, with nothing on standard output
+usage() {
+	usage_name=$1 rc=0
+	shift
+	got=$(t/sign-webhook.sh "$@" 2>"$tmp/stderr") || rc=$?
+	is "$rc $got" '2 ' "refused: $usage_name"
+	like "$(cat "$tmp/stderr")" '^usage: ' 'and told how'
+}
+usage 'no secret' an-id
+usage 'an empty secret' an-id ''
+usage 'an id with a quote' 'a"b' s
+usage 'a room that is no number' an-id s lobby
+usage 'one too many' an-id s 1 2
+
+done_testing
