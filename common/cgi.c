@@ -371,7 +371,8 @@ cgi_answer(struct cgi *cgi, int status)
 
 	while (phrase < PHRASES - 1 && phrases[phrase].status != status)
 		phrase++;
-	if (cgi->body == NULL && *variable("CONTENT_LENGTH") != '\0')
+	if (cgi->body == NULL && (*variable("CONTENT_LENGTH") != '\0' ||
+	    *variable("HTTP_TRANSFER_ENCODING") != '\0'))
 		drain();
 	if (status == 304)
 		cgi->document_len = 0;

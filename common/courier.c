@@ -224,23 +224,27 @@ static void
 begin(struct courier *c, struct lane *lane, enum lane_stage stage,
     const struct http_request *request)
 {
+	int status = http_begin(&lane->call, c->cfg, request);
+
 	lane->stage = stage;
-	if (http_begin(&lane->call, c->cfg, request) != 0) {
-		http_free(&lane->call);
-		failed(c, lane, "not sent: HipChat's host is not allowed");
-	} else if (curl_multi_add_handle(c->multi, lane->call.easy) !=
-	    CURLM_OK) {
-		http_free(&lane->call);
-		back_off(c, lane, "libcurl: out of memory");
-	} else {
+	if (status == 0 && curl_multi_add_handle(c->multi,
+	    lane->call.easy) != CURLM_OK)
+		status = 500;
+	if (status == 0) {
 		c->calls++;
+		return;
 	}
+	http_free(&lane->call);
+	if (status == 403)
+		failed(c, lane, "not sent: HipChat's host is not allowed");
+	else
+		back_off(c, lane, "libcurl: out of memory");
 }
 
 static void
 post(struct courier *c, struct lane *lane)
 {
-	struct hipchat_post post;
+	struct hipchat_post post = { .url = "" };
 
 	hipchat_post_request(&post, &lane->client->inst, lane->room_id,
 	    &lane->client->token, json_object_to_json_string_ext(
@@ -333,25 +337,22 @@ token_answered(struct courier *c, struct lane *lane)
 	const long status = lane->call.reply.status;
 	char reason[OUTBOX_REASON_MAX];
 
-	switch (hipchat_token_reply(&lane->call.reply, &client->token)) {
-	case 0:
+	if (status == 429) {
+		rate_limited(c, lane);
+	} else if (status == 401 || status == 403) {
+		failed(c, lane, "HipChat refuses the installation's secret");
+	} else if (status != 200) {
+		hipchat_reason(&lane->call.reply, reason, sizeof(reason));
+		back_off(c, lane, reason);
+	} else if (hipchat_token_reply(&lane->call.reply,
+	    &client->token) != 0) {
+		back_off(c, lane, "HipChat's answer holds no token");
+	} else {
 		/* a token that can't be kept is fit for use all the same */
 		store_put_token(&c->store, client->oauth_id, &client->token);
 		end_call(c, lane);
 		lane->renewed = true;
 		post(c, lane);
-		break;
-	case 403:
-		failed(c, lane, "HipChat refuses the installation's secret");
-		break;
-	default:
-		if (status == 429) {
-			rate_limited(c, lane);
-			break;
-		}
-		snprintf(reason, sizeof(reason),
-		    "no token: HipChat answers %ld", status);
-		back_off(c, lane, reason);
 	}
 }
 
@@ -393,8 +394,8 @@ answered(struct courier *c, struct lane *lane, CURLcode code)
 	char reason[OUTBOX_REASON_MAX];
 
 	if (http_end(&lane->call, code) != 0) {
-		snprintf(reason, sizeof(reason), "no answer: %s",
-		    curl_easy_strerror(code));
+		snprintf(reason, sizeof(reason), "no answer: %.140s",
+		    lane->call.error);
 		back_off(c, lane, reason);
 	} else if (lane->stage == LANE_TOKEN) {
 		token_answered(c, lane);
@@ -479,11 +480,13 @@ scan(struct courier *c)
 		;
 	c->woken = false;
 	c->last_scan = now;
+	if (!queue_scan(&c->queue, &c->box))
+		return false;
 	if (now - c->last_sweep >= SWEEP_PAUSE) {
 		outbox_sweep(&c->box, c->queue.items == 0);
 		c->last_sweep = now;
 	}
-	return queue_scan(&c->queue, &c->box);
+	return true;
 }
 
 /* Sleep until an answer, the trigger, or a deferred message. */

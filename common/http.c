@@ -284,17 +284,16 @@ http_begin(struct http_call *call, const struct config *cfg,
 int
 http_end(struct http_call *call, CURLcode code)
 {
-	char *url = NULL;
-
 	if (code == CURLE_OK) {
 		curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE,
 		    &call->reply.status);
 		return 0;
 	}
-	curl_easy_getinfo(call->easy, CURLINFO_EFFECTIVE_URL, &url);
-	log_line("%.*s: %s", url != NULL ? shown(url) : 0, url,
-	    code == CURLE_WRITE_ERROR ? "the reply is too large" :
-	    call->error[0] != '\0' ? call->error : curl_easy_strerror(code));
+	if (code == CURLE_WRITE_ERROR)
+		strcpy(call->error, "the reply is too large");
+	else if (call->error[0] == '\0')
+		snprintf(call->error, sizeof(call->error), "%s",
+		    curl_easy_strerror(code));
 	return 502;
 }
 
@@ -302,11 +301,15 @@ int
 http_do(struct http_call *call, const struct config *cfg,
     const struct http_request *request)
 {
-	const int status = http_begin(call, cfg, request);
+	int status = http_begin(call, cfg, request);
 
 	if (status != 0)
 		return status;
-	return http_end(call, curl_easy_perform(call->easy));
+	status = http_end(call, curl_easy_perform(call->easy));
+	if (status != 0)
+		log_line("%.*s: %s", shown(request->url), request->url,
+		    call->error);
+	return status;
 }
 
 bool

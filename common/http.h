@@ -43,7 +43,7 @@ struct http_call {
 	CURLU *url;
 	struct curl_slist *headers;
 	struct http_reply reply;
-	char error[CURL_ERROR_SIZE];
+	char error[CURL_ERROR_SIZE];	/* why there is no reply */
 };
 
 /* Does the guard let the URL pass?  Nothing is logged. */
@@ -59,7 +59,8 @@ int http_do(struct http_call *call, const struct config *cfg,
 
 /*
  * http_do() in two steps, for who drives call->easy by itself: begin returns
- * 0, 403 or 500; end, given the outcome of the transfer, 0 or 502.
+ * 0, 403 or 500 (logged); end, given the outcome of the transfer, 0, or 502
+ * with the reason in call->error (not logged).
  */
 int http_begin(struct http_call *call, const struct config *cfg,
     const struct http_request *request);

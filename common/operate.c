@@ -76,12 +76,12 @@ report_messages(struct json_object *report, const struct outbox *box,
 {
 	struct json_object *entry, *count;
 	struct outbox_message msg;
-	char **names;
-	const int n = outbox_list(box, dir, &names);
+	struct dirent **list;
+	const int n = outbox_list(box, dir, &list);
 	int i;
 
 	for (i = 0; i < n; i++) {
-		if (outbox_load(box, dir, names[i], &msg) != 0)
+		if (outbox_load(box, dir, list[i]->d_name, &msg) != 0)
 			continue;
 		if ((entry = entry_of(report, msg.oauth_id)) != NULL &&
 		    json_object_object_get_ex(entry, member, &count))
@@ -92,7 +92,7 @@ report_messages(struct json_object *report, const struct outbox *box,
 		outbox_release(&msg);
 	}
 	if (n >= 0)
-		outbox_list_free(names, n);
+		outbox_list_free(list, n);
 	return n >= 0;
 }
 
@@ -112,9 +112,10 @@ report_lanes(struct json_object *report, const struct outbox *box)
 	for (i = 0; i < json_object_array_length(lanes); i++) {
 		struct json_object *lane = json_object_array_get_idx(lanes, i);
 
+		/* it may be of an installation that is gone */
 		if (json_string(lane, "oauthId", STORE_ID_MAX - 1,
-		    &oauth_id) != 1 ||
-		    (entry = entry_of(report, oauth_id)) == NULL)
+		    &oauth_id) != 1 || !json_object_object_get_ex(report,
+		    oauth_id, &entry))
 			continue;
 		if (json_id(lane, "until", &until) == 1 &&
 		    until > (int64_t)time(NULL))
@@ -161,8 +162,9 @@ print_report(struct json_object *report, bool json)
 	}
 	printf("%-36s %7s %7s  %-19s  %s\n", "INSTALLATION", "QUEUED",
 	    "FAILED", "DEFERRED UNTIL", "LAST ERROR");
-	json_object_object_foreach(report, oauth_id, entry)
+	json_object_object_foreach(report, oauth_id, entry) {
 		print_entry(oauth_id, entry);
+	}
 }
 
 int
@@ -208,27 +210,27 @@ treat(const struct outbox *box, const char *dir, enum action action,
     const char *id)
 {
 	struct outbox_message msg;
-	char **names;
-	const int n = outbox_list(box, dir, &names);
+	struct dirent **list;
+	const int n = outbox_list(box, dir, &list);
 	int i, treated = 0;
 
 	for (i = 0; i < n; i++) {
 		/* a file that is no message can be dropped by its name */
-		if (outbox_load(box, dir, names[i], &msg) != 0 &&
+		if (outbox_load(box, dir, list[i]->d_name, &msg) != 0 &&
 		    action == RETRY)
 			continue;
-		if (action == DROP && is_meant(id, names[i], &msg)) {
-			outbox_remove(box, dir, names[i]);
+		if (action == DROP && is_meant(id, list[i]->d_name, &msg)) {
+			outbox_remove(box, dir, list[i]->d_name);
 			treated++;
 		} else if (action == RETRY && (strcmp(id, "all") == 0 ||
-		    is_meant(id, names[i], &msg)) &&
-		    outbox_retry(box, names[i], &msg) == 0) {
+		    is_meant(id, list[i]->d_name, &msg)) &&
+		    outbox_retry(box, list[i]->d_name, &msg) == 0) {
 			treated++;
 		}
 		outbox_release(&msg);
 	}
 	if (n >= 0)
-		outbox_list_free(names, n);
+		outbox_list_free(list, n);
 	return n < 0 ? -1 : treated;
 }
 

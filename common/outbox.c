@@ -5,7 +5,6 @@
  * removed: a courier killed in between finds the key and sends nothing twice;
  * killed before, it repeats what was in flight.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -34,7 +33,7 @@
 static void
 path_to(char path[PATH_LEN], const char *dir, const char *name)
 {
-	snprintf(path, PATH_LEN, "%s/%s", dir, name);
+	snprintf(path, PATH_LEN, "%s/%.*s", dir, OUTBOX_NAME_MAX - 1, name);
 }
 
 /* ---- opening ---- */
@@ -361,38 +360,21 @@ is_visible(const struct dirent *entry)
 }
 
 int
-outbox_list(const struct outbox *box, const char *dir, char ***names)
+outbox_list(const struct outbox *box, const char *dir, struct dirent ***list)
 {
-	struct dirent **entries;
-	const int n = scandirat(box->dirfd, dir, &entries, is_visible,
-	    by_name);
-	int i;
+	const int n = scandirat(box->dirfd, dir, list, is_visible, by_name);
 
-	if (n < 0) {
-		log_line("outbox/%s: %s", dir, strerror(errno));
-		return -1;
-	}
-	*names = calloc((size_t)n + 1, sizeof(**names));
-	for (i = 0; i < n; i++) {
-		if (*names != NULL)
-			(*names)[i] = strdup(entries[i]->d_name);
-		free(entries[i]);
-	}
-	free(entries);
-	if (*names == NULL || (n > 0 && (*names)[n - 1] == NULL)) {
-		log_line("outbox/%s: out of memory", dir);
-		outbox_list_free(*names, *names != NULL ? n : 0);
-		return -1;
-	}
+	if (n < 0)
+		log_errno(dir, "listing it in the outbox");
 	return n;
 }
 
 void
-outbox_list_free(char **names, int n)
+outbox_list_free(struct dirent **list, int n)
 {
 	while (n > 0)
-		free(names[--n]);
-	free(names);
+		free(list[--n]);
+	free(list);
 }
 
 int64_t
@@ -404,29 +386,44 @@ outbox_arrival(const char *name)
 	return strtoll(seconds, NULL, 10);
 }
 
-/* Read the file; *text is malloc'ed and the caller's after a 0. */
+/* Read the open file to text, which has FILE_MAX + 1 bytes. */
+static ssize_t
+read_all(int fd, char *text)
+{
+	ssize_t n, len = 0;
+
+	while ((n = read(fd, text + len, (size_t)(FILE_MAX - len))) > 0)
+		len += n;
+	return n < 0 ? -1 : len;
+}
+
+/* Read and parse a file; the caller releases *doc, which is NULL on failure. */
 static int
-read_file(const struct outbox *box, const char *path, char **text,
-    size_t *len)
+read_json(const struct outbox *box, const char *path,
+    struct json_object **doc)
 {
 	const int fd = openat(box->dirfd, path, O_RDONLY | O_CLOEXEC);
-	struct stat sb;
-	ssize_t n = -1;
+	char *text = malloc(FILE_MAX + 1);
+	const char *why = "out of memory";
+	ssize_t len = -1;
 
-	if (fd < 0)
+	*doc = NULL;
+	if (fd < 0) {
+		free(text);
 		return errno == ENOENT ? 404 : log_errno(path, "opening");
-	*text = NULL;
-	if (fstat(fd, &sb) == 0 && sb.st_size <= FILE_MAX &&
-	    (*text = malloc((size_t)sb.st_size + 1)) != NULL)
-		n = read(fd, *text, (size_t)sb.st_size);
-	close(fd);
-	if (n < 0) {
-		free(*text);
-		return log_errno(path, "reading");
 	}
-	(*text)[n] = '\0';
-	*len = (size_t)n;
-	return 0;
+	if (text != NULL && (len = read_all(fd, text)) < 0)
+		why = strerror(errno);
+	if (len >= 0) {
+		text[len] = '\0';
+		*doc = json_read(text, (size_t)len, &why);
+	}
+	free(text);
+	close(fd);
+	if (*doc != NULL)
+		return 0;
+	log_line("outbox/%s: %s", path, why);
+	return 500;
 }
 
 /* Copy an optional string member. */
@@ -463,20 +460,15 @@ int
 outbox_load(const struct outbox *box, const char *dir, const char *name,
     struct outbox_message *msg)
 {
-	char path[PATH_LEN], *text;
+	char path[PATH_LEN];
 	const char *why;
-	size_t len;
 	int status;
 
 	memset(msg, 0, sizeof(*msg));
 	path_to(path, dir, name);
-	if ((status = read_file(box, path, &text, &len)) != 0)
+	if ((status = read_json(box, path, &msg->doc)) != 0)
 		return status;
-	msg->doc = json_read(text, len, &why);
-	free(text);
-	if (msg->doc != NULL)
-		why = take_members(msg);
-	if (why == NULL)
+	if ((why = take_members(msg)) == NULL)
 		return 0;
 	log_line("outbox/%s: %s", path, why);
 	outbox_release(msg);
@@ -561,15 +553,8 @@ struct json_object *
 outbox_read_status(const struct outbox *box)
 {
 	struct json_object *doc;
-	const char *why;
-	char *text;
-	size_t len;
 
-	if (read_file(box, STATUS, &text, &len) != 0)
-		return NULL;
-	if ((doc = json_read(text, len, &why)) == NULL)
-		log_line("outbox/" STATUS ": %s", why);
-	free(text);
+	read_json(box, STATUS, &doc);
 	return doc;
 }
 
@@ -596,20 +581,20 @@ static int
 forget_in(const struct outbox *box, const char *dir, const char *oauth_id)
 {
 	struct outbox_message msg;
-	char **names;
-	const int n = outbox_list(box, dir, &names);
+	struct dirent **list;
+	const int n = outbox_list(box, dir, &list);
 	int i;
 
 	if (n < 0)
 		return 500;
 	for (i = 0; i < n; i++) {
-		if (outbox_load(box, dir, names[i], &msg) != 0)
+		if (outbox_load(box, dir, list[i]->d_name, &msg) != 0)
 			continue;
 		if (strcmp(msg.oauth_id, oauth_id) == 0)
-			outbox_remove(box, dir, names[i]);
+			outbox_remove(box, dir, list[i]->d_name);
 		outbox_release(&msg);
 	}
-	outbox_list_free(names, n);
+	outbox_list_free(list, n);
 	return 0;
 }
 
@@ -631,27 +616,34 @@ writer_lives(const char *name)
 	return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno != ESRCH);
 }
 
+/* A key that is too old to keep anything from being delivered. */
+static bool
+is_stale(const struct outbox *box, const char *key)
+{
+	char path[PATH_LEN];
+	struct stat sb;
+
+	path_to(path, "seen", key);
+	return fstatat(box->dirfd, path, &sb, 0) == 0 &&
+	    time(NULL) - sb.st_mtime > OUTBOX_SEEN_SECONDS;
+}
+
 void
 outbox_sweep(const struct outbox *box, bool idle)
 {
-	const time_t now = time(NULL);
-	char path[PATH_LEN], **names;
-	struct stat sb;
+	struct dirent **list;
 	int i, n;
 
-	if ((n = outbox_list(box, "tmp", &names)) >= 0) {
+	if ((n = outbox_list(box, "tmp", &list)) >= 0) {
 		for (i = 0; i < n; i++)
-			if (!writer_lives(names[i]))
-				outbox_remove(box, "tmp", names[i]);
-		outbox_list_free(names, n);
+			if (!writer_lives(list[i]->d_name))
+				outbox_remove(box, "tmp", list[i]->d_name);
+		outbox_list_free(list, n);
 	}
-	if (!idle || (n = outbox_list(box, "seen", &names)) < 0)
-		return;
-	for (i = 0; i < n; i++) {
-		path_to(path, "seen", names[i]);
-		if (fstatat(box->dirfd, path, &sb, 0) == 0 &&
-		    now - sb.st_mtime > OUTBOX_SEEN_SECONDS)
-			outbox_remove(box, "seen", names[i]);
+	if (idle && (n = outbox_list(box, "seen", &list)) >= 0) {
+		for (i = 0; i < n; i++)
+			if (is_stale(box, list[i]->d_name))
+				outbox_remove(box, "seen", list[i]->d_name);
+		outbox_list_free(list, n);
 	}
-	outbox_list_free(names, n);
 }

@@ -31,6 +31,7 @@
 #ifndef OUTBOX_H
 #define OUTBOX_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -96,11 +97,12 @@ int outbox_trigger(const struct outbox *box);
 int outbox_lock(const struct outbox *box);
 
 /*
- * The names in one of the directories ("new", "failed"), sorted; *names and
- * each of them are malloc'ed and the caller's.  Returns their number or -1.
+ * What is in one of the directories ("new", "failed"), sorted by d_name, for
+ * outbox_list_free().  Returns how many, or -1.
  */
-int outbox_list(const struct outbox *box, const char *dir, char ***names);
-void outbox_list_free(char **names, int n);
+int outbox_list(const struct outbox *box, const char *dir,
+    struct dirent ***list);
+void outbox_list_free(struct dirent **list, int n);
 
 /* Unix time at which the message of that name was put. */
 int64_t outbox_arrival(const char *name);

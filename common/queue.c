@@ -92,26 +92,25 @@ add_name(struct queue *q, const struct outbox *box, const char *name)
 bool
 queue_scan(struct queue *q, const struct outbox *box)
 {
-	char **names;
-	const int n = outbox_list(box, "new", &names);
-	int i, old = 0;
+	struct dirent **list;
+	const int n = outbox_list(box, "new", &list);
+	bool ok = n >= 0;
+	int i, old = 0, order;
 
-	if (n < 0)
-		return false;
-	for (i = 0; i < n; i++) {
-		while (old < q->n_names && strcmp(q->names[old], names[i]) < 0)
+	for (i = 0; ok && i < n; i++) {
+		order = -1;
+		while (old < q->n_seen && (order = strcmp(
+		    q->seen[old]->d_name, list[i]->d_name)) < 0)
 			old++;
-		if (old < q->n_names && strcmp(q->names[old], names[i]) == 0)
-			continue;
-		if (!add_name(q, box, names[i])) {
-			outbox_list_free(names, n);
-			return false;
-		}
+		if (old == q->n_seen || order != 0)
+			ok = add_name(q, box, list[i]->d_name);
 	}
-	outbox_list_free(q->names, q->n_names);
-	q->names = names;
-	q->n_names = n;
-	return true;
+	if (n >= 0) {
+		outbox_list_free(q->seen, q->n_seen);
+		q->seen = list;
+		q->n_seen = n;
+	}
+	return ok;
 }
 
 void
@@ -209,6 +208,6 @@ queue_free(struct queue *q)
 		q->clients = client->next;
 		free(client);
 	}
-	outbox_list_free(q->names, q->n_names);
+	outbox_list_free(q->seen, q->n_seen);
 	memset(q, 0, sizeof(*q));
 }

@@ -57,8 +57,8 @@ struct lane {
 struct queue {
 	struct client *clients;
 	struct lane *lanes;
-	char **names;			/* seen at the last scan, sorted */
-	int n_names;
+	struct dirent **seen;		/* at the last scan, sorted */
+	int n_seen;
 	size_t items;			/* in all lanes */
 };
 

@@ -88,7 +88,7 @@ check_signature(const struct webhook *hook, const struct cgi *cgi)
 {
 	char room[CGI_URL_MAX];
 	const char *token = find_token(cgi, room), *why;
-	struct jwt_claims claims;
+	struct jwt_claims claims = { .room_id = 0 };
 
 	if (*token == '\0')
 		why = "not signed";

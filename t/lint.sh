@@ -36,10 +36,12 @@ cppcheck --std=c11 --quiet --error-exitcode=1 --inline-suppr \
 	-Icommon -It -D_GNU_SOURCE '-DDATA_DIR="/d"' '-DTEMPLATE_DIR="/t"' \
 	$product $others || status=1
 
+# gcc 12 takes what is put into a linked list for leaked; the leak checker that
+# runs with make asan knows better.
 for file in $product; do
 	# shellcheck disable=SC2086
-	gcc $flags -O1 -Wall -Wextra -Werror -fanalyzer -c -o /dev/null \
-		"$file" || status=1
+	gcc $flags -O1 -Wall -Wextra -Werror -fanalyzer \
+		-Wno-analyzer-malloc-leak -c -o /dev/null "$file" || status=1
 done
 
 [ "$status" = 0 ] && echo "lint: clean"
