@@ -7,6 +7,7 @@
  */
 #include "cgi.h"
 #include "config.h"
+#include "sandbox.h"
 #include "template.h"
 
 static int
@@ -35,14 +36,16 @@ main(void)
 {
 	struct cgi cgi;
 	struct config cfg;
-	int status;
+	int status = cgi_read(&cgi, "capabilities", CGI_GET | CGI_HEAD);
 
-	status = cgi_read(&cgi, "capabilities", CGI_GET | CGI_HEAD);
 	if (status == 0)
 		status = config_read(&cfg);
 	if (status == 0)
 		status = config_base_url(&cfg);
-	if (status == 0)
+	if (status == 0) {
+		sandbox_enter(&(struct sandbox){
+		    .readable = cfg.template_dir, .cpu_seconds = 10 });
 		status = capabilities(&cgi, &cfg);
+	}
 	return cgi_answer(&cgi, status);
 }

@@ -9,6 +9,7 @@
 #include "cgi.h"
 #include "config.h"
 #include "notify.h"
+#include "sandbox.h"
 #include "webhook.h"
 
 static int
@@ -17,10 +18,10 @@ answer(struct webhook *hook)
 	struct notification say = { .color = "green" };
 
 	if (strcmp(hook->event, "room_message") != 0)
-		return 204;
+		return 0;
 	say.message = webhook_argument(hook, "/echo");
 	if (say.message == NULL)
-		return 204;
+		return 0;
 	if (*say.message == '\0')
 		say.message = "Usage: /echo message";
 	return hipchat_notify(hook, &say);
@@ -30,14 +31,17 @@ static int
 echo(struct cgi *cgi, const struct config *cfg)
 {
 	struct webhook hook;
-	int status;
+	int status = webhook_open(&hook, cgi, cfg);
 
-	status = webhook_read(&hook, cgi, cfg);
 	if (status != 0)
 		return status;
-	status = answer(&hook);
+	sandbox_enter(&(struct sandbox){ .writable = cfg->data_dir,
+	    .cpu_seconds = 10 });
+	status = webhook_read(&hook, cgi);
+	if (status == 0)
+		status = answer(&hook);
 	webhook_close(&hook);
-	return status == 0 ? 204 : status;
+	return status;
 }
 
 int
@@ -45,9 +49,8 @@ main(void)
 {
 	struct cgi cgi;
 	struct config cfg;
-	int status;
+	int status = cgi_read(&cgi, "echo", CGI_POST);
 
-	status = cgi_read(&cgi, "echo", CGI_POST);
 	if (status == 0)
 		status = config_read(&cfg);
 	if (status == 0)

@@ -10,22 +10,9 @@
 #include "cgi.h"
 #include "config.h"
 #include "hipchat.h"
-#include "json.h"
 #include "removal.h"
+#include "sandbox.h"
 #include "store.h"
-
-/* Read the body: the credentials of one installation. */
-static int
-read_installation(struct cgi *cgi, struct installation *inst)
-{
-	const char *why;
-	struct json_object *doc = json_read(cgi->body, cgi->body_len, &why);
-
-	if (doc != NULL)
-		why = installation_read(doc, inst);
-	json_object_put(doc);
-	return why == NULL ? 0 : cgi_error(cgi, 400, "JSON body: %s", why);
-}
 
 static int
 install(struct cgi *cgi, const struct config *cfg)
@@ -33,10 +20,12 @@ install(struct cgi *cgi, const struct config *cfg)
 	struct installation inst;
 	struct token token;
 	struct store st;
+	const char *why;
 	int status;
 
-	if ((status = read_installation(cgi, &inst)) != 0)
-		return status;
+	why = installation_parse(cgi->body, cgi->body_len, &inst);
+	if (why != NULL)
+		return cgi_error(cgi, 400, "JSON body: %s", why);
 	if ((status = store_open(&st, cfg->data_dir)) != 0)
 		return status;
 	status = hipchat_discover(cfg, &inst);
@@ -50,31 +39,22 @@ install(struct cgi *cgi, const struct config *cfg)
 	return status == 0 ? 200 : status;
 }
 
-static int
-installed(struct cgi *cgi, const struct config *cfg)
-{
-	int status;
-
-	if (cgi->method == CGI_POST)
-		return *cgi->path_info == '\0' ? install(cgi, cfg) : 404;
-	if (*cgi->path_info == '\0')
-		return cgi_error(cgi, 400, "DELETE needs /installed/ID");
-	status = removal_by_id(cfg, cgi->path_info + 1);
-	return status == 0 ? 204 : status;
-}
-
 int
 main(void)
 {
 	struct cgi cgi;
 	struct config cfg;
-	int status;
+	int status = cgi_read(&cgi, "installed", CGI_POST | CGI_DELETE);
 
-	status = cgi_read(&cgi, "installed",
-	    CGI_POST | CGI_DELETE | CGI_PATH);
 	if (status == 0)
 		status = config_read(&cfg);
-	if (status == 0)
-		status = installed(&cgi, &cfg);
+	if (status != 0)
+		return cgi_answer(&cgi, status);
+	sandbox_enter(&(struct sandbox){ .readable = cfg.ca_file,
+	    .writable = cfg.data_dir, .network = true, .cpu_seconds = 10 });
+	if (cgi.method == CGI_POST)
+		status = install(&cgi, &cfg);
+	else
+		status = removal_by_id(&cfg, cgi.path_info + 1);
 	return cgi_answer(&cgi, status);
 }

@@ -10,33 +10,23 @@
 #include "cgi.h"
 #include "config.h"
 #include "removal.h"
+#include "sandbox.h"
 
 static int
 uninstalled(struct cgi *cgi, const struct config *cfg)
 {
-	struct removal removal;
+	struct removal gone;
 	int status;
 
-	status = removal_read(&removal, cgi, cfg);
-	if (status != 0)
+	if ((status = removal_read(&gone, cgi, cfg)) != 0)
 		return status;
-	if (cgi->method == CGI_GET && (*removal.redirect_url == '\0' ||
-	    *removal.installable_url == '\0'))
-		return cgi_error(cgi, 400,
-		    "redirect_url and installable_url are needed");
-
-	if (*removal.installable_url != '\0')
-		status = removal_by_document(cfg, removal.installable_url);
-	else if (*removal.oauth_id != '\0')
-		status = removal_by_id(cfg, removal.oauth_id);
+	if (*gone.installable_url != '\0')
+		status = removal_by_document(cfg, gone.installable_url);
 	else
-		return cgi_error(cgi, 400,
-		    "oauthId or installable_url is needed");
-	if (status != 0)
-		return status;
-	if (*removal.redirect_url != '\0')
-		return cgi_redirect(cgi, removal.redirect_url);
-	return 204;
+		status = removal_by_id(cfg, gone.oauth_id);
+	if (status == 0 && *gone.redirect_url != '\0')
+		status = cgi_redirect(cgi, gone.redirect_url);
+	return status;
 }
 
 int
@@ -44,12 +34,14 @@ main(void)
 {
 	struct cgi cgi;
 	struct config cfg;
-	int status;
+	int status = cgi_read(&cgi, "uninstalled", CGI_GET | CGI_POST);
 
-	status = cgi_read(&cgi, "uninstalled", CGI_GET | CGI_POST);
 	if (status == 0)
 		status = config_read(&cfg);
-	if (status == 0)
-		status = uninstalled(&cgi, &cfg);
+	if (status != 0)
+		return cgi_answer(&cgi, status);
+	sandbox_enter(&(struct sandbox){ .readable = cfg.ca_file,
+	    .writable = cfg.data_dir, .network = true, .cpu_seconds = 10 });
+	status = uninstalled(&cgi, &cfg);
 	return cgi_answer(&cgi, status);
 }

@@ -210,8 +210,9 @@ cgi_read(struct cgi *cgi, const char *program, unsigned int allowed)
 
 	if ((status = read_method(cgi)) != 0)
 		return status;
-	if (*cgi->path_info != '\0' && (allowed & CGI_PATH) == 0)
-		return cgi_error(cgi, 404, "nothing below this URL");
+	if ((cgi->method == CGI_DELETE) != (strlen(cgi->path_info) > 1))
+		return cgi_error(cgi, 404, "nothing to %s at this URL",
+		    cgi->method == CGI_DELETE ? "delete" : "find");
 	return cgi->method == CGI_POST ? read_body(cgi) : 0;
 }
 
@@ -369,6 +370,8 @@ cgi_answer(struct cgi *cgi, int status)
 	bool written = false;
 	FILE *out;
 
+	if (status == 0)
+		status = 204;
 	while (phrase < PHRASES - 1 && phrases[phrase].status != status)
 		phrase++;
 	if (cgi->body == NULL && (*variable("CONTENT_LENGTH") != '\0' ||
@@ -383,7 +386,7 @@ cgi_answer(struct cgi *cgi, int status)
 	}
 	if ((out = open_memstream(&response, &len)) != NULL) {
 		write_headers(cgi, out, status, phrase);
-		if (cgi->method != CGI_HEAD)
+		if (cgi->method != CGI_HEAD && cgi->document_len > 0)
 			fwrite(cgi->document, 1, cgi->document_len, out);
 		written = fclose(out) == 0 && write_all(response, len);
 	}

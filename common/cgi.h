@@ -23,14 +23,13 @@ enum cgi_method {
 	CGI_GET = 1,
 	CGI_HEAD = 2,		/* as GET; the body is left out */
 	CGI_POST = 4,		/* has a body; Content-Length is needed */
-	CGI_DELETE = 8,		/* a body is not read */
-	CGI_PATH = 16,		/* no method: this program takes path info */
+	CGI_DELETE = 8,		/* path info /ID tells what; no body is read */
 };
 
 struct cgi {
 	const char *program;		/* its name */
 	enum cgi_method method;
-	const char *path_info;		/* decoded, "" or "/...": never NULL */
+	const char *path_info;		/* decoded; "" but for DELETE: "/ID" */
 	const char *query;		/* encoded, without "?"; never NULL */
 	const char *content_type;	/* never NULL */
 	const char *authorization;	/* the header's value; never NULL */
@@ -50,7 +49,7 @@ struct cgi {
  * Read the request of the program so named (the log prefix), which serves
  * the methods in the mask.  Returns 0 or
  *	400	Content-Length not a number, or the body shorter than it
- *	404	path info that the program does not take
+ *	404	path info, or a DELETE without
  *	405	another method
  *	408	the body did not arrive in 30 seconds
  *	411	POST without Content-Length
@@ -81,8 +80,8 @@ int cgi_redirect(struct cgi *cgi, const char *url);
 int cgi_document(struct cgi *cgi, char *json, size_t len);
 
 /*
- * Write the one response and release the request.  For a status from 400 on
- * the body is HipChat's error envelope with cgi_error()'s reason, or with a
+ * Write the one response and release the request.  0 is answered as 204: done,
+ * and nothing to say.  For a status from 400 on the body is HipChat's error envelope with cgi_error()'s reason, or with a
  * general one.  Returns main()'s exit status.
  */
 int cgi_answer(struct cgi *cgi, int status);

@@ -40,6 +40,7 @@
 #include "log.h"
 #include "operate.h"
 #include "queue.h"
+#include "sandbox.h"
 
 #define LOG_FILE "courier.log"
 
@@ -523,10 +524,14 @@ is_done(const struct courier *c)
 static bool
 leave(struct courier *c)
 {
+	const struct timespec pause = { 0, SCAN_PAUSE * 1000000L };
 	const size_t items = c->queue.items;
 
-	close(c->trigger);
-	close(c->lock);
+	if (!outbox_leave(&c->box, c->trigger, c->lock)) {
+		nanosleep(&pause, NULL);	/* a message is on its way */
+		c->woken = true;
+		return false;
+	}
 	c->trigger = c->lock = -1;
 	if (!queue_scan(&c->queue, &c->box) || c->queue.items == items ||
 	    (c->lock = outbox_lock(&c->box)) < 0)
@@ -577,7 +582,8 @@ open_courier(struct courier *c, const struct config *cfg)
 
 	memset(c, 0, sizeof(*c));
 	c->cfg = cfg;
-	c->trigger = c->lock = c->store.dirfd = c->box.dirfd = -1;
+	c->trigger = c->lock = c->store.dirfd = -1;
+	c->box = (struct outbox){ -1, -1, -1 };
 	status = store_open(&c->store, cfg->data_dir);
 	if (status == 0)
 		status = outbox_open(&c->box, &c->store);
@@ -586,6 +592,8 @@ open_courier(struct courier *c, const struct config *cfg)
 	if (!isatty(STDERR_FILENO) &&
 	    !log_to_file(c->store.dirfd, LOG_FILE))
 		return 500;
+	sandbox_enter(&(struct sandbox){ .readable = cfg->ca_file,
+	    .writable = cfg->data_dir, .network = true });
 	if ((c->multi = curl_multi_init()) == NULL) {
 		log_line("libcurl: out of memory");
 		return 500;

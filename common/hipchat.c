@@ -145,17 +145,18 @@ hipchat_token_reply(const struct http_reply *reply, struct token *token)
 	struct json_object *doc;
 	int status;
 
-	status = parse_reply(reply, "token", &doc);
 	if (reply->status == 401 || reply->status == 403)
 		return 403;
+	status = parse_reply(reply, "token", &doc);
 	if (status == 0)
 		status = take_token(doc, token);
 	json_object_put(doc);
 	return status;
 }
 
-int
-hipchat_token(const struct config *cfg, const struct installation *inst,
+/* hipchat_token(), but a refusal is not logged: it may be what we hope for. */
+static int
+ask_token(const struct config *cfg, const struct installation *inst,
     struct token *token)
 {
 	struct http_request request;
@@ -171,11 +172,22 @@ hipchat_token(const struct config *cfg, const struct installation *inst,
 }
 
 int
+hipchat_token(const struct config *cfg, const struct installation *inst,
+    struct token *token)
+{
+	const int status = ask_token(cfg, inst, token);
+
+	if (status == 403)
+		log_line("%s: HipChat refuses this secret", inst->oauth_id);
+	return status;
+}
+
+int
 hipchat_removed(const struct config *cfg, const struct installation *inst)
 {
 	struct token token;
 
-	switch (hipchat_token(cfg, inst, &token)) {
+	switch (ask_token(cfg, inst, &token)) {
 	case 403:
 		return 0;
 	case 0:

@@ -9,7 +9,6 @@
 #include "json.h"
 #include "log.h"
 #include "notify.h"
-#include "outbox.h"
 
 static const char ellipsis[] = "\xe2\x80\xa6";
 
@@ -79,19 +78,15 @@ put(struct webhook *hook, struct json_object *notification)
 	const int64_t room_id = hook->inst.room_id != 0 ?
 	    hook->inst.room_id : hook->room_id;
 	char key[OUTBOX_KEY_MAX] = "";
-	struct outbox box;
 	int status;
 
 	if (*hook->message_id != '\0')
 		outbox_key(key, hook->inst.oauth_id, hook->program,
 		    hook->message_id, hook->notified++);
-	if ((status = outbox_open(&box, &hook->store)) != 0)
-		return status;
-	status = outbox_put(&box, hook->inst.oauth_id, room_id, key,
+	status = outbox_put(&hook->outbox, hook->inst.oauth_id, room_id, key,
 	    notification);
 	if (status == 0)
-		outbox_wake(&box, hook->cfg->courier);
-	outbox_close(&box);
+		outbox_wake(&hook->outbox);
 	return status;
 }
 

@@ -148,8 +148,11 @@ print_entry(const char *oauth_id, struct json_object *entry)
 			strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
 	}
 	json_string(entry, "lastError", OUTBOX_REASON_MAX, &error);
-	printf("%-36s %7lld %7lld  %-19s  %s\n", oauth_id, (long long)queued,
-	    (long long)failed, when, error);
+	printf("%-36s %7lld %7lld  %-19s  ", oauth_id, (long long)queued,
+	    (long long)failed, when);
+	for (; *error != '\0'; error++)	/* it may be HipChat's words */
+		putchar(*error >= 0x20 && *error < 0x7f ? *error : '?');
+	putchar('\n');
 }
 
 static void
@@ -253,9 +256,10 @@ operate_retry(const struct config *cfg, const char *id)
 
 	if (!open_both(cfg, &st, &box))
 		return 1;
+	outbox_reserve(&box, cfg->courier);
 	n = treat(&box, "failed", RETRY, id);
 	if (n > 0)
-		outbox_wake(&box, cfg->courier);
+		outbox_wake(&box);
 	close_both(&st, &box);
 	return report_treated("queued again", n);
 }

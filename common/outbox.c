@@ -59,6 +59,7 @@ outbox_open(struct outbox *box, const struct store *st)
 	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 	int status;
 
+	box->trigger = box->starter = -1;
 	box->dirfd = openat(st->dirfd, "outbox", flags);
 	if (box->dirfd < 0 && errno == ENOENT &&
 	    (mkdirat(st->dirfd, "outbox", 0700) == 0 || errno == EEXIST))
@@ -76,9 +77,13 @@ outbox_open(struct outbox *box, const struct store *st)
 void
 outbox_close(struct outbox *box)
 {
+	if (box->trigger >= 0)
+		close(box->trigger);
+	if (box->starter >= 0)
+		close(box->starter);
 	if (box->dirfd >= 0)
 		close(box->dirfd);
-	box->dirfd = -1;
+	box->dirfd = box->trigger = box->starter = -1;
 }
 
 /* ---- writing ---- */
@@ -250,32 +255,6 @@ exec_courier(const char *path)
 	execve(path, argv, envp);
 }
 
-/*
- * Start a courier that is nobody's child, in a session of its own.
- * Descriptors of ours are close-on-exec; standard error is made so.
- */
-static void
-start_courier(const char *path)
-{
-	const pid_t child = fork();
-
-	if (child < 0) {
-		log_line("%s: fork: %s", path, strerror(errno));
-		return;
-	}
-	if (child > 0) {
-		while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
-			;
-		return;
-	}
-	setsid();
-	if (fork() != 0)
-		_exit(0);
-	exec_courier(path);
-	log_line("%s: not started: %s", path, strerror(errno));
-	_exit(1);
-}
-
 /* "courier" in the directory of the running program. */
 static bool
 beside(char *path, size_t size)
@@ -293,26 +272,87 @@ beside(char *path, size_t size)
 	return true;
 }
 
-void
-outbox_wake(const struct outbox *box, const char *courier)
+/* The child that waits for the word, and then becomes the courier. */
+static _Noreturn void
+wait_and_exec(const struct outbox *box, int word, const char *path)
 {
-	const int fd = openat(box->dirfd, "trigger",
+	char go;
+
+	close(box->dirfd);	/* the flock is our parent's alone */
+	if (read(word, &go, 1) == 1) {
+		exec_courier(path);
+		log_line("%s: not started: %s", path, strerror(errno));
+	}
+	_exit(1);
+}
+
+/*
+ * Fork a grandchild, in a session of its own, for the courier is to be
+ * nobody's child.  Returns the pipe's end for the word, or -1.
+ */
+static int
+fork_starter(const struct outbox *box, const char *path)
+{
+	int fds[2];
+	pid_t child;
+
+	if (pipe2(fds, O_CLOEXEC) != 0 || (child = fork()) < 0) {
+		log_line("%s: not started: %s", path, strerror(errno));
+		return -1;
+	}
+	if (child == 0) {
+		close(fds[1]);
+		setsid();
+		if (fork() == 0)
+			wait_and_exec(box, fds[0], path);
+		_exit(0);
+	}
+	close(fds[0]);
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+	return fds[1];
+}
+
+static int
+open_trigger(const struct outbox *box)
+{
+	return openat(box->dirfd, "trigger",
 	    O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+void
+outbox_reserve(struct outbox *box, const char *courier)
+{
 	char path[4096];
 
-	if (fd >= 0) {
-		/* EAGAIN: it has more than enough to wake it */
-		if (write(fd, "", 1) < 0 && errno != EAGAIN)
-			log_line("trigger: %s", strerror(errno));
-		close(fd);
-	} else if (errno != ENXIO) {
-		log_line("trigger: %s", strerror(errno));
-	} else if (courier != NULL) {
-		start_courier(courier);
-	} else if (beside(path, sizeof(path))) {
-		start_courier(path);
-	} else {
+	while (flock(box->dirfd, LOCK_SH) != 0 && errno == EINTR)
+		;
+	if ((box->trigger = open_trigger(box)) >= 0)
+		return;
+	if (errno != ENXIO)
+		log_line("outbox/trigger: %s", strerror(errno));
+	else if (courier != NULL)
+		box->starter = fork_starter(box, courier);
+	else if (beside(path, sizeof(path)))
+		box->starter = fork_starter(box, path);
+	else
 		log_line("courier: HIPCHAT_COURIER is needed to find it");
+}
+
+void
+outbox_wake(const struct outbox *box)
+{
+	/* another sender may have started one since */
+	const int fd = box->trigger >= 0 ? box->trigger : open_trigger(box);
+
+	/* EAGAIN: it has more than enough to wake it */
+	if (fd >= 0) {
+		if (write(fd, "", 1) < 0 && errno != EAGAIN)
+			log_line("outbox/trigger: %s", strerror(errno));
+		if (fd != box->trigger)
+			close(fd);
+	} else if (box->starter >= 0 && write(box->starter, "", 1) != 1) {
+		log_line("courier: not started: %s", strerror(errno));
 	}
 }
 
@@ -342,6 +382,17 @@ outbox_lock(const struct outbox *box)
 		return fd;
 	close(fd);
 	return -1;
+}
+
+bool
+outbox_leave(const struct outbox *box, int trigger, int lock)
+{
+	if (flock(box->dirfd, LOCK_EX | LOCK_NB) != 0)
+		return false;
+	close(trigger);
+	close(lock);
+	flock(box->dirfd, LOCK_UN);
+	return true;
 }
 
 /* ---- reading ---- */
@@ -450,8 +501,12 @@ take_members(struct outbox_message *msg)
 	if (!json_object_object_get_ex(msg->doc, "notification",
 	    &msg->notification))
 		return "no notification";
+	if (!json_object_is_type(msg->notification, json_type_object))
+		return "odd notification";
 	strcpy(msg->oauth_id, oauth_id);
 	copy_member(msg->doc, "key", msg->key, sizeof(msg->key));
+	if (msg->key[strspn(msg->key, "0123456789abcdef")] != '\0')
+		return "odd key";	/* it is a file's name below seen/ */
 	copy_member(msg->doc, "reason", msg->reason, sizeof(msg->reason));
 	return NULL;
 }

@@ -16,12 +16,20 @@
  * acknowledged survives the machine's death.
  *
  * Waking.  The courier holds the trigger open for reading and sleeps in
- * poll(2).  Who has put a message then opens the trigger for writing: a byte
- * wakes the courier; ENXIO says that none runs, and one is started.  A courier
- * that leaves (1) closes the trigger, (2) unlocks, (3) looks into new/ once
- * more, and goes on if it finds a message and can lock again.  So a message
- * put before (1) is found by (3), and for one put after (1) a new courier is
- * started: if that finds the lock held, its holder still has (3) before it.
+ * poll(2).  A sender opens the trigger for writing; a byte wakes the courier,
+ * and ENXIO says that none runs, so that one is to be started.  As a sender
+ * gives up the right to start programs before it looks at what a client sent
+ * (sandbox.h), it asks first: outbox_reserve() takes a shared flock on the
+ * outbox directory, opens the trigger, and where no courier runs, forks a
+ * child that can start one.  After the message is put, outbox_wake() writes
+ * the byte, or tells the child to go on.
+ *
+ * A courier leaves only when it gets an exclusive flock on the directory, so
+ * never between a sender's two steps.  Then it (1) closes the trigger, (2)
+ * unlocks "lock" and directory, (3) looks into new/ once more, and goes on if
+ * it finds a message and can lock again.  So a message put before (1) is
+ * found by (3), and who reserves after (1) starts a new courier: if that
+ * finds "lock" held, its holder still has (3), or its first look, before it.
  *
  * Functions that return int return 0 or an HTTP status, the reason in the log:
  *	404	the message is not there (any more; not logged)
@@ -49,6 +57,8 @@
 
 struct outbox {
 	int dirfd;	/* DATA_DIR/outbox */
+	int trigger;	/* open for writing, after outbox_reserve(), or -1 */
+	int starter;	/* to the child that can start a courier, or -1 */
 };
 
 struct outbox_message {
@@ -79,11 +89,14 @@ int outbox_put(const struct outbox *box, const char *oauth_id,
     int64_t room_id, const char *key, struct json_object *notification);
 
 /*
- * Wake the courier, or start the one at this path (NULL: "courier" beside the
- * running program).  Failing is logged and no error: the message is safe, and
- * the next one tries again.
+ * Prepare to wake the courier, or to start the one at this path (NULL:
+ * "courier" beside the running program).  Failing is logged and no error: the
+ * message will be safe, and the next one tries again.
  */
-void outbox_wake(const struct outbox *box, const char *courier);
+void outbox_reserve(struct outbox *box, const char *courier);
+
+/* Wake the courier, or let the one that was reserved start. */
+void outbox_wake(const struct outbox *box);
 
 /* Remove the messages of an installation, failed ones too. */
 int outbox_forget(const struct outbox *box, const char *oauth_id);
@@ -95,6 +108,12 @@ int outbox_trigger(const struct outbox *box);
 
 /* Try to become the courier: the lock's descriptor, or -1 if one runs. */
 int outbox_lock(const struct outbox *box);
+
+/*
+ * Steps 1 and 2 of leaving: false where a sender is between its two steps,
+ * else both descriptors are closed.
+ */
+bool outbox_leave(const struct outbox *box, int trigger, int lock);
 
 /*
  * What is in one of the directories ("new", "failed"), sorted by d_name, for

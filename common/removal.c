@@ -68,6 +68,24 @@ read_json(struct removal *r, struct cgi *cgi)
 	return status;
 }
 
+/* Is what is needed there, and is the browser sent to HipChat only? */
+static int
+check(const struct removal *r, struct cgi *cgi, const struct config *cfg)
+{
+	if (cgi->method == CGI_GET && (*r->redirect_url == '\0' ||
+	    *r->installable_url == '\0'))
+		return cgi_error(cgi, 400,
+		    "redirect_url and installable_url are needed");
+	if (*r->oauth_id == '\0' && *r->installable_url == '\0')
+		return cgi_error(cgi, 400,
+		    "oauthId or installable_url is needed");
+	if (*r->redirect_url != '\0' &&
+	    !http_url_allowed(cfg, r->redirect_url))
+		return cgi_error(cgi, 400,
+		    "redirect_url: not on an allowed host");
+	return 0;
+}
+
 int
 removal_read(struct removal *removal, struct cgi *cgi,
     const struct config *cfg)
@@ -83,11 +101,7 @@ removal_read(struct removal *removal, struct cgi *cgi,
 		else
 			status = read_encoded(removal, cgi, cgi->body);
 	}
-	if (status == 0 && *removal->redirect_url != '\0' &&
-	    !http_url_allowed(cfg, removal->redirect_url))
-		status = cgi_error(cgi, 400,
-		    "redirect_url: not on an allowed host");
-	return status;
+	return status != 0 ? status : check(removal, cgi, cfg);
 }
 
 /* Forget the installation, its token and its messages. */

@@ -20,8 +20,8 @@ struct removal {
 
 /*
  * Read the parameters from the query and, for a POST, from the body, as JSON
- * or as a form.  A redirect_url must be on an allowed host.
- * Returns 0 or 400.
+ * or as a form.  A GET needs both URLs, a POST oauthId or installable_url, and
+ * a redirect_url must be on an allowed host.  Returns 0 or 400.
  */
 int removal_read(struct removal *removal, struct cgi *cgi,
     const struct config *cfg);

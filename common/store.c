@@ -422,7 +422,7 @@ copy_string(struct json_object *doc, const char *name, char *out, size_t size)
 	return true;
 }
 
-const char *
+static const char *
 installation_read(struct json_object *doc, struct installation *inst)
 {
 	memset(inst, 0, sizeof(*inst));
@@ -440,6 +440,18 @@ installation_read(struct json_object *doc, struct installation *inst)
 	if (json_id(doc, "roomId", &inst->room_id) < 0)
 		return "roomId: a positive integer is needed";
 	return NULL;
+}
+
+const char *
+installation_parse(const char *text, size_t len, struct installation *inst)
+{
+	const char *why;
+	struct json_object *doc = json_read(text, len, &why);
+
+	if (doc != NULL)
+		why = installation_read(doc, inst);
+	json_object_put(doc);
+	return why;
 }
 
 static struct json_object *

@@ -65,12 +65,12 @@ struct store {
 };
 
 /*
- * Read oauthId, oauthSecret, capabilitiesUrl, groupId and roomId from a
- * document that HipChat sent (Connect, server-side installation).  Unknown
- * members are ignored.  Returns NULL, or a static reason that names the
- * member; *inst is then unspecified.
+ * Read oauthId, oauthSecret, capabilitiesUrl, groupId and roomId from the JSON
+ * that HipChat sent (Connect, server-side installation); text[len] must be
+ * NUL.  Unknown members are ignored.  Returns NULL, or a static reason that
+ * names the member; *inst is then unspecified.
  */
-const char *installation_read(struct json_object *doc,
+const char *installation_parse(const char *text, size_t len,
     struct installation *inst);
 
 /* Is the text an id that an installation may have? */

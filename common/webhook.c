@@ -51,11 +51,8 @@ read_members(struct webhook *hook, struct cgi *cgi, const char **oauth_id)
 static int
 find_installation(struct webhook *hook, const char *oauth_id)
 {
-	int status;
+	const int status = store_find(&hook->store, oauth_id, &hook->inst);
 
-	if ((status = store_open(&hook->store, hook->cfg->data_dir)) != 0)
-		return status;
-	status = store_find(&hook->store, oauth_id, &hook->inst);
 	if (status != 404)
 		return status;
 	log_line("webhook of %s, which is not installed", oauth_id);
@@ -107,25 +104,38 @@ check_signature(const struct webhook *hook, const struct cgi *cgi)
 }
 
 int
-webhook_read(struct webhook *hook, struct cgi *cgi, const struct config *cfg)
+webhook_open(struct webhook *hook, const struct cgi *cgi,
+    const struct config *cfg)
 {
-	const char *why, *oauth_id;
 	int status;
 
 	memset(hook, 0, sizeof(*hook));
 	hook->cfg = cfg;
 	hook->program = cgi->program;
-	hook->store.dirfd = -1;
+	if ((status = store_open(&hook->store, cfg->data_dir)) != 0)
+		return status;
+	if ((status = outbox_open(&hook->outbox, &hook->store)) != 0) {
+		store_close(&hook->store);
+		return status;
+	}
+	outbox_reserve(&hook->outbox, cfg->courier);
+	return 0;
+}
+
+int
+webhook_read(struct webhook *hook, struct cgi *cgi)
+{
+	const char *why, *oauth_id;
+	int status;
+
 	hook->doc = json_read(cgi->body, cgi->body_len, &why);
 	if (hook->doc == NULL)
 		return cgi_error(cgi, 400, "JSON body: %s", why);
 	status = read_members(hook, cgi, &oauth_id);
 	if (status == 0)
 		status = find_installation(hook, oauth_id);
-	if (status == 0 && cfg->webhook_jwt)
+	if (status == 0 && hook->cfg->webhook_jwt)
 		status = check_signature(hook, cgi);
-	if (status != 0)
-		webhook_close(hook);
 	return status;
 }
 
@@ -167,6 +177,7 @@ webhook_close(struct webhook *hook)
 {
 	json_object_put(hook->doc);
 	free(hook->message);
+	outbox_close(&hook->outbox);
 	store_close(&hook->store);
 	memset(hook, 0, sizeof(*hook));
 }

@@ -1,10 +1,13 @@
 /*
  * webhook: an event that HipChat posts to the add-on, read and checked.
  *
- *	status = webhook_read(&hook, &cgi, &cfg);
+ *	status = webhook_open(&hook, &cgi, &cfg);
  *	if (status != 0)
  *		return status;
- *	... use hook ...
+ *	sandbox_enter(...);
+ *	status = webhook_read(&hook, &cgi);
+ *	if (status == 0)
+ *		... use hook ...
  *	webhook_close(&hook);
  */
 #ifndef WEBHOOK_H
@@ -16,12 +19,14 @@
 
 #include "cgi.h"
 #include "config.h"
+#include "outbox.h"
 #include "store.h"
 
 struct webhook {
 	const struct config *cfg;
 	const char *program;		/* the endpoint's name */
 	struct store store;
+	struct outbox outbox;
 	struct installation inst;	/* whose webhook it is */
 	struct json_object *doc;	/* the whole body */
 	const char *event;		/* "room_message", "room_enter", ... */
@@ -35,17 +40,24 @@ struct webhook {
 };
 
 /*
+ * Open store and outbox, and have a courier at hand.  Of the request only the
+ * length has been looked at so far.  Returns 0 with the hook open, or 500 or
+ * 503 as store and outbox.
+ */
+int webhook_open(struct webhook *hook, const struct cgi *cgi,
+    const struct config *cfg);
+
+/*
  * Read the webhook from the request's body, find its installation, and check
  * that HipChat has signed it, unless HIPCHAT_WEBHOOK_AUTH is "none".
- * Returns 0 with the hook open, or a status to answer with:
+ * Returns 0, or a status to answer with:
  *	204	with "none": an installation that is not known (logged)
  *	400	not a webhook
  *	401	not signed with the secret of an installation, or not for this
  *		room, or not now
  *	500	out of memory, or the store
  */
-int webhook_read(struct webhook *hook, struct cgi *cgi,
-    const struct config *cfg);
+int webhook_read(struct webhook *hook, struct cgi *cgi);
 
 /*
  * What stands behind a command such as "/echo", in upper or lower case, at

@@ -11,8 +11,10 @@ json_type='Content-Type: application/json'
 # new_room NAME, install ROOM: print the id of what there is then
 new_room() { control POST rooms "{\"name\":\"$1\"}" | jq -er .id; }
 install() {
-	control POST install "{\"url\":\"$ADDON/capabilities\",\"room_id\":$1}" |
-		tee "$tmp/answer" | jq -er .oauth_id
+	control POST install \
+		"{\"url\":\"$ADDON/capabilities\",\"room_id\":$1}" >"$tmp/answer"
+	jq -er .oauth_id "$tmp/answer" ||
+		die "not installed: $(cat "$tmp/answer" "$tmp/apache/error_log")"
 }
 
 # remove ID FORM: HipChat's way
@@ -112,6 +114,12 @@ surface() {
 	http POST "$ADDON/echo" --data-binary "@$tmp/zeros"
 	is "$status" 413 "$mpm: 70 kB"
 	json .error.code 413 "$mpm: 70 kB: the add-on's own refusal"
+	http POST "$ADDON/echo" --data-binary "@$tmp/zeros" \
+		-H 'Transfer-Encoding: chunked'
+	is "$status" 411 "$mpm: a body of unknown length"
+	json .error.code 411 "$mpm: a body of unknown length: why"
+	http DELETE "$ADDON/installed/nobody" --data-binary "@$tmp/zeros"
+	is "$status" 204 "$mpm: a body that nobody reads"
 	head -c 1100000 /dev/zero >"$tmp/zeros"
 	http POST "$ADDON/echo" --data-binary "@$tmp/zeros"
 	is "$status" 413 "$mpm: 1.1 MB"
@@ -122,7 +130,7 @@ surface() {
 conversation() {
 	room=$(new_room "Den $mpm")
 	answers=0
-	id=$(install "$room")
+	id=$(install "$room") || exit
 	like "$id" '^[0-9a-f-]{36}$' "$mpm: installed in a room"
 	is "$(last_out POST .status)" 200 "$mpm: POST /installed"
 	is "$(last_out POST .response_body)" '' "$mpm: with an empty answer"
@@ -213,14 +221,14 @@ removal() {
 		"$ADDON/installed/$id 204" "$mpm: form A"
 	is_gone A
 
-	id=$(install "$room")
+	id=$(install "$room") || exit
 	echoes '/echo b' b 'installed again'
 	remove "$id" B
 	is "$(last_out GET .status)" 302 "$mpm: form B"
 	like "$(last_out GET .url)" "^$ADDON/uninstalled\?" "$mpm: form B: URL"
 	is_gone B
 
-	id=$(install "$room")
+	id=$(install "$room") || exit
 	echoes '/echo c' c 'and again'
 	remove "$id" C
 	is "$(last_out POST '"\(.url) \(.status)"')" \

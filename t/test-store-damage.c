@@ -22,6 +22,26 @@
 #define PAGE 4096
 #define PAGE_USED 512	/* of the first one, the meta page */
 
+/*
+ * Berkeley DB does not release what it holds when it finds damage.  The
+ * programs end soon after; here the sanitizer, which looks these functions up
+ * by name, is not to count it.
+ */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_options(void);
+
+const char *
+__lsan_default_suppressions(void)
+{
+	return "leak:libdb";
+}
+
+const char *
+__lsan_default_options(void)
+{
+	return "print_suppressions=0";
+}
+
 static const struct token token = { "token", 4102444800 };
 
 /* ---- a failing disk ---- */
@@ -438,30 +458,40 @@ test_whole_damage(void)
 	damaged.len = db.len - 1;
 	right = judge(&s, &damaged, &noticed);
 	ok(right && noticed, "so is a file without its last byte");
-	memcpy(damaged.data + PAGE, db.data + 2 * PAGE, PAGE);
-	memcpy(damaged.data + 2 * PAGE, db.data + PAGE, PAGE);
-	damaged.len = db.len;
-	right = judge(&s, &damaged, &noticed);
-	ok(right && noticed, "so are two pages that changed places");
 	free(damaged.data);
 	free(db.data);
 	scratch_close(&s);
 }
 
+/* judge() in a process of its own, for Berkeley DB may go round for ever. */
+static bool
+judge_apart(const struct scratch *s, const struct image *image)
+{
+	int status = -1;
+	bool noticed;
+	pid_t pid;
+
+	if ((pid = fork()) == 0) {
+		alarm(10);
+		_exit(judge(s, image, &noticed) && noticed ? 0 : 1);
+	}
+	waitpid(pid, &status, 0);
+	if (WIFSIGNALED(status))
+		diag("waited for in vain: %s", strsignal(WTERMSIG(status)));
+	return status == 0;
+}
+
 /*
- * What a power cut may leave: the right length, and a block never written.
- * Berkeley DB takes it for a fresh page, without a checksum, and may go round
- * in circles for ever; hence the process and the alarm.
+ * Whole pages that are wrong, where no checksum tells: a page of zeros, which
+ * Berkeley DB takes for a fresh one and which a power cut may leave, and pages
+ * in each other's place.
  */
 static void
-test_zeros(void)
+test_pages(void)
 {
 	struct image db, damaged;
 	struct scratch s;
-	bool noticed;
 	size_t page;
-	int status;
-	pid_t pid;
 
 	make_records(&s, &db);
 	damaged.len = db.len;
@@ -470,16 +500,22 @@ test_zeros(void)
 	for (page = 0; page < db.len / PAGE; page++) {
 		memcpy(damaged.data, db.data, db.len);
 		memset(damaged.data + page * PAGE, 0, PAGE);
-		if ((pid = fork()) == 0) {
-			alarm(10);
-			_exit(judge(&s, &damaged, &noticed) && noticed ?
-			    0 : 1);
-		}
-		waitpid(pid, &status, 0);
-		ok(status == 0, "page %zu of zeros is 500 and stays", page);
-		if (WIFSIGNALED(status))
-			diag("it was waited for in vain: %s",
-			    strsignal(WTERMSIG(status)));
+		ok(judge_apart(&s, &damaged),
+		    "page %zu of zeros is 500 and stays", page);
+	}
+	for (page = 1; page + 1 < db.len / PAGE; page++) {
+		memcpy(damaged.data, db.data, db.len);
+		memcpy(damaged.data + page * PAGE,
+		    db.data + (page + 1) * PAGE, PAGE);
+		memcpy(damaged.data + (page + 1) * PAGE,
+		    db.data + page * PAGE, PAGE);
+		ok(judge_apart(&s, &damaged), "pages %zu and %zu in each "
+		    "other's place are 500 and stay", page, page + 1);
+		memcpy(damaged.data, db.data, db.len);
+		memcpy(damaged.data + page * PAGE,
+		    db.data + (page + 1) * PAGE, PAGE);
+		ok(judge_apart(&s, &damaged), "so is page %zu twice",
+		    page + 1);
 	}
 	free(damaged.data);
 	free(db.data);
@@ -661,7 +697,7 @@ main(void)
 	test_token_cache();
 	test_full();
 	test_whole_damage();
-	test_zeros();
+	test_pages();
 	test_bits();
 	test_records();
 	test_damaged_tokens();

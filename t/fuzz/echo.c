@@ -11,5 +11,5 @@ int endpoint_main(void);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	return endpoint_run(endpoint_main, data, size, "502");
+	return endpoint_run(endpoint_main, data, size, "");
 }

@@ -1,12 +1,15 @@
 /*
- * hipchat: what HipChat answers, up to three documents, one a line.  Nothing
+ * hipchat: what HipChat answers, up to four documents, one a line.  Nothing
  * is connected to: hipchat.c is included with an http_do() that gives a line.
  */
 #define http_do give_line
 #include "../../common/hipchat.c"
 #undef http_do
 
+#include <unistr.h>
+
 #include "fuzz.h"
+#include "outbox.h"
 
 #define ORIGIN "http://127.0.0.1:1"
 
@@ -55,6 +58,20 @@ check_token(const struct config *cfg)
 	    "hipchat_token: when it expires");
 }
 
+/* What is kept with a message that failed, and shown to the operator. */
+static void
+check_reason(char *text)
+{
+	const struct http_reply reply = { .status = 404, .body = text,
+	    .len = strlen(text) };
+	char reason[OUTBOX_REASON_MAX];
+
+	hipchat_reason(&reply, reason, sizeof(reason));
+	fuzz_check(strncmp(reason, "HipChat answers 404", 19) == 0 &&
+	    u8_check((uint8_t *)reason, strlen(reason)) == NULL,
+	    "hipchat_reason: a reason in UTF-8");
+}
+
 static void
 check_installable(const struct config *cfg)
 {
@@ -75,6 +92,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_discovery(&cfg);
 	check_token(&cfg);
 	check_installable(&cfg);
+	check_reason(fuzz_line(&replies));
 	free(text);
 	return 0;
 }
