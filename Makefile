@@ -4,7 +4,7 @@
 #	make run	the same, and leave it running until Ctrl-C
 #	make test	install what is missing, build, run every test
 #	make install	into prefix, CGIDIR, DATADIR, STATEDIR below DESTDIR
-#	make asan lint bench uninstall clean
+#	make asan lint fuzz bench uninstall clean
 
 prefix	 = /usr/local
 CGIDIR	 = $(prefix)/lib/hipchat-cgi
@@ -121,6 +121,19 @@ lint:
 	@t/deps.sh build test lint
 	@B=$B t/lint.sh
 
+FUZZERS	:= $(patsubst t/fuzz/%.c,$B/fuzz/%,$(wildcard t/fuzz/*.c))
+FUZZ_S	= 60
+fuzz:
+	@t/deps.sh build fuzz
+	@$(MAKE) --no-print-directory fuzzers B=$B/fuzz CC=clang STATIC= HARD= \
+	    CFLAGS="-O1 -g -fno-omit-frame-pointer $(SAN) \
+	    -fsanitize=fuzzer-no-link"
+	@B=$B/fuzz t/fuzz/run.sh $(FUZZ_S)
+fuzzers: $(FUZZERS)
+$B/fuzz/%: t/fuzz/%.c $B/libhipchat.a
+	@mkdir -p $(@D)
+	$(COMPILE) -fsanitize=fuzzer -o $@ $^ -lcurl -ldb $(CORE)
+
 bench: built
 	@t/deps.sh bench
 	@$(MAKE) --no-print-directory $(BENCHES)
@@ -147,7 +160,8 @@ uninstall:
 clean:
 	rm -rf $B
 
-.PHONY: all deps test-deps built tests demo run test asan lint bench install \
+.PHONY: all deps test-deps built tests demo run test asan lint fuzz \
+	fuzzers bench install \
 	uninstall clean
 .SECONDARY:
 -include $(shell find $B/obj -name '*.d' 2>/dev/null)

@@ -6,7 +6,7 @@
 #include <db.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,6 +14,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,9 +34,8 @@
 #define PAGE_NUMBER_AT 8
 #define PAGE_TYPE_AT 25
 
-/* Longest wait for the lock, and between two tries. */
+/* Longest wait for the lock. */
 #define LOCK_SECONDS 10
-#define LOCK_TRY_MS 5
 
 /* An open database file in its private environment. */
 struct book {
@@ -259,33 +259,63 @@ read_record(const struct store *st, const char *file, const char *key,
 
 /* ---- writing ---- */
 
+/* All that it does is to end a flock(2) with EINTR. */
+static void
+interrupt(int signo)
+{
+	(void)signo;
+}
+
+/*
+ * Wait for the lock in the kernel's queue, where nobody is passed by; polling
+ * would let the busiest win.  Should the first alarm come just before flock(2)
+ * begins, the next one ends it.
+ */
+static bool
+lock_wait(int fd)
+{
+	const struct itimerval limit = { { 0, 100000 }, { LOCK_SECONDS, 0 } };
+	const struct itimerval off = { { 0, 0 }, { 0, 0 } };
+	const struct sigaction act = { .sa_handler = interrupt };
+	struct sigaction old;
+	struct timespec now;
+	time_t deadline;
+	int ret, err;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	deadline = now.tv_sec + LOCK_SECONDS;
+	sigaction(SIGALRM, &act, &old);
+	setitimer(ITIMER_REAL, &limit, NULL);
+	do {
+		ret = flock(fd, LOCK_EX);
+		err = errno;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (ret != 0 && err == EINTR && now.tv_sec < deadline);
+	setitimer(ITIMER_REAL, &off, NULL);
+	sigaction(SIGALRM, &old, NULL);
+	errno = err;
+	return ret == 0;
+}
+
 /* Take the lock; *fd holds it until it is closed. */
 static int
 lock_take(const struct store *st, int *fd)
 {
-	const struct timespec pause = { 0, LOCK_TRY_MS * 1000000L };
-	struct timespec now;
-	time_t deadline;
+	int status;
 
 	*fd = openat(st->dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (*fd < 0)
 		return log_errno("lock", "opening");
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	deadline = now.tv_sec + LOCK_SECONDS;
-	while (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
-		if (errno != EWOULDBLOCK && errno != EINTR) {
-			close(*fd);
-			return log_errno("lock", "locking");
-		}
-		nanosleep(&pause, NULL);
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (now.tv_sec > deadline) {
-			log_line("lock: not free for %d s", LOCK_SECONDS);
-			close(*fd);
-			return 503;
-		}
+	if (lock_wait(*fd))
+		return 0;
+	if (errno == EINTR) {
+		log_line("lock: not free for %d s", LOCK_SECONDS);
+		status = 503;
+	} else {
+		status = log_errno("lock", "locking");
 	}
-	return 0;
+	close(*fd);
+	return status;
 }
 
 static void

@@ -111,7 +111,7 @@ run() {
 		  curl -i -H '$json_type' -d '$(credentials)' $ADDON/installed
 
 		A message in the room: 204, and the answer appears there
-		  curl -i -H '$json_type' -d '{"event":"room_message","item":{"message":{"id":"'\$(date +%s%N)'","message":"/echo hello curl"},"room":{"id":$room}},"oauth_client_id":"$oauth_id"}' $ADDON/echo
+		  curl -i -H "Authorization: JWT \$(t/sign-webhook.sh $oauth_id $(credentials | jq -r .oauthSecret))" -H '$json_type' -d '{"event":"room_message","item":{"message":{"id":"'\$(date +%s%N)'","message":"/echo hello curl"},"room":{"id":$room}},"oauth_client_id":"$oauth_id"}' $ADDON/echo
 
 		What was said in the room
 		  curl $HIPCHAT/control/rooms/$room

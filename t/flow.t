@@ -161,7 +161,8 @@ three' 'line breaks'
 	is "$(say "$room" 'not /echo')" '' "$mpm: nor in the middle of one"
 }
 
-# webhook MESSAGE_ID TEXT: as HipChat would post it, for the installation $id
+# webhook MESSAGE_ID TEXT: as HipChat would post it, for the installation $id,
+# with the secret that it had when it came.
 webhook() {
 	jq -n --arg message_id "$1" --arg text "$2" --arg id "$id" \
 		--argjson room "$room" '{
@@ -171,7 +172,9 @@ webhook() {
 				room: {id: $room}
 			}
 		}' >"$tmp/webhook"
-	http POST "$ADDON/echo" -H "$json_type" -d "@$tmp/webhook"
+	http POST "$ADDON/echo" -H "$json_type" -d "@$tmp/webhook" \
+		-H "Authorization: JWT $(t/sign-webhook.sh "$id" \
+			"$(jq -r .oauthSecret "$tmp/credentials")")"
 }
 
 # long_text TEXT END NAME: nobody can say that much in HipChat, so it comes as
@@ -201,7 +204,7 @@ reinstall() {
 
 is_gone() {
 	webhook "after $1" '/echo boo'
-	is "$status" 204 "$mpm: form $1: a webhook afterwards"
+	is "$status" 401 "$mpm: form $1: a webhook afterwards"
 	ok "$mpm: form $1: is not answered" is_newest
 	http DELETE "$ADDON/installed/$id"
 	is "$status" 204 "$mpm: form $1: removed twice"
@@ -264,7 +267,7 @@ for mpm in event prefork; do
 done
 # What was refused above is in the error log, and why; nothing else.
 refusals='(capabilities|installed|uninstalled|echo): (4[0-9][0-9]: '
-refusals="$refusals|HipChat's token: status 401"
+refusals="$refusals|[0-9a-f-]{36}: HipChat refuses this secret"
 refusals="$refusals|[0-9a-f-]{36} is still installed"
 refusals="$refusals|webhook of [0-9a-f-]{36}, which is not installed)"
 too_large='AH01270|AH01225' # LimitRequestBody

@@ -32,7 +32,7 @@
 #define READERS 2
 #define OWN 4			/* installations of each writer */
 #define ANCHORS 8		/* installations that stay as they are */
-#define LONGEST_LIFE_MS 60
+#define LONGEST_LIFE_MS 30
 #define LONGEST_WAIT_MS 10000
 
 enum kind {
@@ -238,7 +238,7 @@ read_on(const struct store *st, int stop, int report)
 	struct reading r = { 0 };
 
 	srandom((unsigned int)getpid());
-	while (poll(&pfd, 1, 0) == 0)
+	while (poll(&pfd, 1, 1) == 0)	/* leave the writers some of the CPU */
 		read_one(st, (int)(random() % (ANCHORS + WRITERS * OWN)),
 		    &r);
 	_exit(write(report, &r, sizeof(r)) == (ssize_t)sizeof(r) ? 0 : 1);
@@ -392,7 +392,7 @@ kill_on(const struct store *st, long kills, struct score *score)
 				next = &writers[i];
 		sleep_until(next->killed_at);
 		kill_writer(st, next, score);
-		if (score->kills % 25 == 0)
+		if (score->kills % 100 == 0)
 			write_myself(st, mine, (int)score->kills + 1, score);
 		start_writer(st, next);
 	}

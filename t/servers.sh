@@ -99,11 +99,10 @@ more_resumed() { [ "$(resumed)" -gt "$graceful_count" ]; }
 
 apache_settings() {
 	# <Location> is merged last, so it wins over what the sample says.
-	# Signed webhooks are not here yet: see HIPCHAT_WEBHOOK_AUTH.
 	echo '<Location "/">'
 	for apache_setting in \
 		HIPCHAT_ALLOWED_HOSTS="${HIPCHAT:-*.hipchat.com}" \
-		HIPCHAT_WEBHOOK_AUTH=none HIPCHAT_COURIER_IDLE=1 \
+		HIPCHAT_COURIER_IDLE=1 \
 		${ASAN_OPTIONS:+"ASAN_OPTIONS=$ASAN_OPTIONS"} \
 		${UBSAN_OPTIONS:+"UBSAN_OPTIONS=$UBSAN_OPTIONS"} "$@"; do
 		printf 'SetEnv %s "%s"\n' \

@@ -1,0 +1,154 @@
+# t/courier.sh - what the tests of outbox and courier share.  Read after
+# lib.sh, by a test that has called start_hipchatd.
+#
+# A data directory, $box, is made by fresh(): the installations are in it and
+# its outbox is empty.  webhook() runs echo on it, courier() the courier, both
+# as a web server or an operator would.
+
+# ---- at HipChat's -----------------------------------------------------------
+
+# new_room NAME: prints its id
+new_room() { control POST rooms "{\"name\":\"$1\"}" | jq -er .id; }
+
+# install [ROOM]: prints the installation's id; without a room it is for all
+install() {
+	control POST install \
+		"{\"url\":\"$ADDON/capabilities\"${1:+,\"room_id\":$1}}" |
+		tee "$tmp/answer" | jq -er .oauth_id
+}
+
+# credentials ID: what HipChat posted to /installed
+credentials() {
+	control GET log | jq --arg id "$1" '[.[]
+		| select(.direction == "out" and .method == "POST")
+		| .request_body | fromjson | select(.oauthId == $id)] | last'
+}
+
+# fault MEMBERS: such as '"route": "notification", "fault": "refuse"'
+fault() { control POST faults "{$1}" >"$tmp/answer"; }
+no_faults() { control DELETE faults && control POST release; }
+
+# said ROOM TEXT: the notifications that start so, in order
+said() {
+	control GET "rooms/$1" | jq -r --arg text "$2" '[.messages[]
+		| select(.type == "notification") | .message
+		| select(startswith($text))] | join(" ")'
+}
+has_said() { [ "$(said "$1" "$2")" = "$3" ]; }
+
+# calls ROOM [JQ]: how many notifications were posted, since fresh()
+calls() {
+	control GET log | jq "[.[] | select(.direction == \"in\" and
+		(.url | endswith(\"/room/$1/notification\"))) | ${2:-.}] | length"
+}
+has_calls() { [ "$(calls "$1")" = "$2" ]; }
+under_way() { [ "$(calls "$1" 'select(.status == null)')" != 0 ]; }
+
+# when ROOM N: Unix time of the n-th of them (from 0), with its fraction
+when() {
+	control GET log | jq "[.[] | select(.direction == \"in\" and
+		(.url | endswith(\"/room/$1/notification\")))][$2].time
+		| (.[:19] + \"Z\" | fromdate) + (\"0\" + .[19:26] | tonumber)"
+}
+
+# tokens: how many tokens were asked for, since fresh()
+tokens() {
+	control GET log | jq '[.[] | select(.direction == "in" and
+		(.url | endswith("/oauth/token")))] | length'
+}
+
+# ---- here -------------------------------------------------------------------
+
+# Does not deliver anything: for webhooks that are only to be queued.
+no_courier=/bin/true
+the_courier=$tmp/cgi-bin/courier
+
+# keep ID…: the installations that fresh() puts into a directory
+keep() {
+	mkdir -m 700 "$tmp/installed"
+	for keep_id; do
+		credentials "$keep_id" >"$tmp/credentials"
+		cgi installed POST HIPCHAT_DATA_DIR="$tmp/installed" \
+			<"$tmp/credentials"
+		[ "$status" = 200 ] || die "not installed: $(cat "$tmp/stderr")"
+	done
+}
+
+# fresh NAME: a new $box; the stand-in's log and faults are empty, too
+fresh() {
+	box=$tmp/$1
+	cp -Rp "$tmp/installed" "$box"
+	no_faults
+	control DELETE log
+}
+
+# webhook ID ROOM MESSAGE_ID TEXT [NAME=VALUE…]: as HipChat would post it;
+# sets $status.  It starts no courier unless HIPCHAT_COURIER is given.
+webhook() {
+	webhook_json='{"event":"room_message","oauth_client_id":"%s","item":{
+		"room":{"id":%s},"message":{"id":"%s","message":"/echo %s"}}}'
+	# shellcheck disable=SC2059 # the format is a constant
+	printf "$webhook_json" "$1" "$2" "$3" "$4" >"$tmp/webhook"
+	shift 4
+	cgi echo POST HIPCHAT_DATA_DIR="$box" HIPCHAT_COURIER="$no_courier" \
+		"$@" <"$tmp/webhook"
+}
+
+# queue ID ROOM TEXT…: one webhook each, and nobody delivers it yet
+queue() {
+	queue_id=$1 queue_room=$2
+	shift 2
+	for queue_text; do
+		webhook "$queue_id" "$queue_room" "m-$queue_text" "$queue_text"
+		[ "$status" = 204 ] || die "echo: $(cat "$tmp/stderr")"
+	done
+}
+
+# With the settings, instead of this shell: exec_courier NAME=VALUE… ARGUMENT…
+exec_courier() {
+	exec env -i PATH="$PATH" \
+		${ASAN_OPTIONS:+"ASAN_OPTIONS=$ASAN_OPTIONS"} \
+		${UBSAN_OPTIONS:+"UBSAN_OPTIONS=$UBSAN_OPTIONS"} \
+		HIPCHAT_DATA_DIR="$box" HIPCHAT_ALLOWED_HOSTS="$HIPCHAT" \
+		HIPCHAT_COURIER="$the_courier" HIPCHAT_COURIER_IDLE=1 \
+		HIPCHAT_WEBHOOK_AUTH=none "$@"
+}
+
+# courier [ARGUMENT…]: run it to its end; sets $rc, fills $tmp/out, $tmp/stderr
+# $settings, if any, adds to the environment.
+courier() {
+	rc=0
+	# shellcheck disable=SC2086 # one word a setting
+	(exec_courier ${settings:-} timeout 300 "$the_courier" "$@") \
+		>"$tmp/out" 2>"$tmp/stderr" </dev/null || rc=$?
+}
+
+# start_courier [ARGUMENT…]: in the background, as $courier_pid
+start_courier() {
+	# shellcheck disable=SC2086 # one word a setting
+	(exec_courier ${settings:-} "$the_courier" "$@") \
+		>"$tmp/courier.out" 2>&1 </dev/null &
+	courier_pid=$!
+}
+stop_courier() {
+	kill -KILL "$courier_pid" 2>/dev/null
+	wait "$courier_pid" 2>/dev/null
+	:
+}
+
+# files DIRECTORY: how many there are in this part of the outbox
+files() { ls "$box/outbox/$1" | wc -l | tr -d ' '; }
+empty() { [ "$(files "$1")" = 0 ]; }
+
+# state JQ: of the report of --status --json
+state() {
+	courier --status --json
+	jq -c "$1" "$tmp/out" 2>&1
+}
+
+# reason TEXT: why the message failed that says TEXT
+reason() {
+	jq -rs --arg text "$1" '.[]
+		| select(.notification.message == $text).reason' \
+		"$box"/outbox/failed/*
+}
