@@ -107,7 +107,7 @@ demo run: built
 	@B=$B t/demo.sh $@
 
 test: built
-	@B=$B prove -j4 t/*.t
+	@B=$B prove -j4 -e t/run t/*.t $(filter $B/t/test-%,$(TESTS))
 
 # ---- what its developers type -----------------------------------------------
 
