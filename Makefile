@@ -52,6 +52,7 @@ $B/t/hipchatd:		LIBS = -lmicrohttpd -lcurl -ljson-c -lpcre2-8 -lnettle \
 			       -lpthread
 $(TESTS):		LIBS = -lcurl -ldb $(CORE)
 $(BENCHES):		LIBS = -static
+$B/t/bench/echo-direct:	LIBS = -lcurl -ldb $(CORE)
 
 $B/cgi-bin/%: $B/obj/cgi-bin/%.o $B/libhipchat.a
 	@mkdir -p $(@D)
@@ -87,9 +88,13 @@ $B/t/%: $B/obj/t/%.o $B/libhipchat.a
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
 
-$B/t/bench/%: t/bench/%.c
+$B/t/bench/%: $B/obj/t/bench/%.o
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -o $@ $< $(LIBS)
+	$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
+
+$B/t/bench/echo-direct: $B/obj/t/bench/echo-direct.o $B/libhipchat.a
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
 
 # ---- what a newcomer types --------------------------------------------------
 
@@ -100,7 +105,7 @@ test-deps:
 	@t/deps.sh build test
 
 built: test-deps
-	@$(MAKE) --no-print-directory -j2 all tests
+	@$(MAKE) -s --no-print-directory -j2 all tests
 tests: $B/t/hipchatd $(TESTS)
 
 demo run: built
@@ -125,7 +130,7 @@ FUZZERS	:= $(patsubst t/fuzz/%.c,$B/fuzz/%,$(wildcard t/fuzz/*.c))
 FUZZ_S	= 60
 fuzz:
 	@t/deps.sh build fuzz
-	@$(MAKE) --no-print-directory fuzzers B=$B/fuzz CC=clang STATIC= HARD= \
+	@$(MAKE) -s --no-print-directory -j2 fuzzers B=$B/fuzz CC=clang STATIC= HARD= \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer $(SAN) \
 	    -fsanitize=fuzzer-no-link"
 	@B=$B/fuzz t/fuzz/run.sh $(FUZZ_S)
@@ -136,7 +141,7 @@ $B/fuzz/%: t/fuzz/%.c $B/libhipchat.a
 
 bench: built
 	@t/deps.sh bench
-	@$(MAKE) --no-print-directory $(BENCHES)
+	@$(MAKE) -s --no-print-directory $(BENCHES)
 	@B=$B t/bench.sh
 
 # ---- installation -----------------------------------------------------------

@@ -125,14 +125,18 @@ delivered(struct courier *c, struct lane *lane)
 static void
 failed(struct courier *c, struct lane *lane, const char *reason)
 {
-	log_line("%s: failed, room %lld of %s: %s", lane->first->name,
-	    (long long)lane->room_id, lane->client->oauth_id, reason);
-	if (outbox_fail(&c->box, lane->first->name, &lane->msg, reason) != 0) {
+	const int status = outbox_fail(&c->box, lane->first->name, &lane->msg,
+	    reason);
+
+	if (status != 0 && status != 404) {
 		/* the disk: it stays queued */
 		lane->until = now_ms() + BACKOFF_LAST;
 		rest(c, lane);
 		return;
 	}
+	log_line("%s: failed%s, room %lld of %s: %s", lane->first->name,
+	    status == 404 ? ", and was removed meanwhile" : "",
+	    (long long)lane->room_id, lane->client->oauth_id, reason);
 	queue_pop(&c->queue, lane);
 	if (reason != lane->error)
 		snprintf(lane->error, sizeof(lane->error), "%s", reason);
@@ -176,7 +180,10 @@ back_off(struct courier *c, struct lane *lane, const char *reason)
 	defer(c, lane, ms < BACKOFF_LAST ? ms : BACKOFF_LAST, reason);
 }
 
-/* ms that a reset header asks for: it holds Unix time, or seconds to go. */
+/*
+ * ms that a reset header asks for: it holds Unix time, or seconds to go.  0 if
+ * it asks for none, or for a moment that is past.
+ */
 static int64_t
 reset_ms(const struct lane *lane, const char *name)
 {
@@ -186,7 +193,7 @@ reset_ms(const struct lane *lane, const char *name)
 		return 0;
 	if (value > 1000000000)
 		value -= now_ms() / 1000;
-	return value > 0 ? value * 1000 : 1;
+	return value > 0 ? value * 1000 : 0;
 }
 
 /* Is nothing left of this limit, or is that unsaid? */
@@ -204,7 +211,7 @@ rate_limited(struct courier *c, struct lane *lane)
 {
 	const int64_t flood = reset_ms(lane, "X-FloodControl-Reset");
 	const int64_t rate = reset_ms(lane, "X-Ratelimit-Reset");
-	int64_t ms = reset_ms(lane, "Retry-After");
+	int64_t ms = http_retry_after(&lane->call) * 1000;
 
 	if (flood > ms && used_up(lane, "X-FloodControl-Remaining"))
 		ms = flood;
@@ -245,12 +252,14 @@ begin(struct courier *c, struct lane *lane, enum lane_stage stage,
 static void
 post(struct courier *c, struct lane *lane)
 {
-	struct hipchat_post post = { .url = "" };
+	struct http_request request;
+	char url[HIPCHAT_URL_MAX];
 
-	hipchat_post_request(&post, &lane->client->inst, lane->room_id,
-	    &lane->client->token, json_object_to_json_string_ext(
-	    lane->msg.notification, JSON_C_TO_STRING_NOSLASHESCAPE));
-	begin(c, lane, LANE_POST, &post.request);
+	hipchat_post_request(&request, url, &lane->client->inst,
+	    lane->room_id, &lane->client->token,
+	    json_object_to_json_string_ext(lane->msg.notification,
+	    JSON_C_TO_STRING_NOSLASHESCAPE));
+	begin(c, lane, LANE_POST, &request);
 }
 
 static void
@@ -324,6 +333,7 @@ start(struct courier *c, struct lane *lane)
 		    client->oauth_id);
 		outbox_remove(&c->box, "new", name);
 		queue_pop(&c->queue, lane);
+		lane->error[0] = '\0';
 		rest(c, lane);
 		break;
 	default:
@@ -544,11 +554,13 @@ leave(struct courier *c)
 static int
 run(struct courier *c)
 {
+	bool done = false;
+
 	c->woken = true;
 	c->last_work = now_ms();
-	queue_load_status(&c->queue, &c->box);
+	queue_load_status(&c->queue, &c->box, &c->store);
 	do {
-		while (scan(c)) {
+		while ((done = scan(c))) {
 			perform(c);
 			start_ready(c);
 			if (is_done(c))
@@ -556,8 +568,8 @@ run(struct courier *c)
 			wait_for_work(c);
 			log_rotate(c->store.dirfd, LOG_FILE);
 		}
-	} while (is_done(c) && !leave(c));
-	return is_done(c) ? 0 : 1;
+	} while (done && !leave(c));
+	return done ? 0 : 1;
 }
 
 /* ---- the program ---- */
@@ -645,16 +657,14 @@ int
 main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
+	struct cgi cgi = { .path_info = "" };
 	struct config cfg;
-	struct cgi cgi;
 
 	fill_standard_descriptors();
 	log_open("courier");
 	signal(SIGPIPE, SIG_IGN);
-	if (getenv("GATEWAY_INTERFACE") != NULL) {
-		cgi_read(&cgi, "courier", CGI_GET);
+	if (getenv("GATEWAY_INTERFACE") != NULL)
 		return cgi_answer(&cgi, 404);
-	}
 	if (config_read(&cfg) != 0)
 		return 1;
 	if (argc <= 1 || strcmp(what, "--once") == 0 ||

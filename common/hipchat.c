@@ -225,20 +225,20 @@ hipchat_installable(const struct config *cfg, const char *url,
 }
 
 void
-hipchat_post_request(struct hipchat_post *post,
-    const struct installation *inst, int64_t room_id,
-    const struct token *token, const char *json)
+hipchat_post_request(struct http_request *request,
+    char url[HIPCHAT_URL_MAX], const struct installation *inst,
+    int64_t room_id, const struct token *token, const char *json)
 {
 	size_t len = strlen(inst->api_url);
 
 	/* it ends with a slash, or not: HipChat has told both */
 	while (len > 0 && inst->api_url[len - 1] == '/')
 		len--;
-	snprintf(post->url, sizeof(post->url),
+	snprintf(url, HIPCHAT_URL_MAX,
 	    "%.*s/room/%" PRId64 "/notification", (int)len, inst->api_url,
 	    room_id);
-	post->request = (struct http_request){
-		.url = post->url,
+	*request = (struct http_request){
+		.url = url,
 		.bearer = token->text,
 		.content_type = "application/json",
 		.body = json,

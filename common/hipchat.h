@@ -51,16 +51,16 @@ int hipchat_removed(const struct config *cfg,
 int hipchat_installable(const struct config *cfg, const char *url,
     char *oauth_id, char *secret);
 
-/* A request that holds its URL; it borrows the rest. */
-struct hipchat_post {
-	struct http_request request;
-	char url[STORE_URL_MAX + 64];
-};
+/* A URL below api_url, terminating NUL included. */
+#define HIPCHAT_URL_MAX (STORE_URL_MAX + 64)
 
-/* The request that posts JSON to a room (Send room notification). */
-void hipchat_post_request(struct hipchat_post *post,
-    const struct installation *inst, int64_t room_id,
-    const struct token *token, const char *json);
+/*
+ * The request that posts JSON to a room (Send room notification); its URL is
+ * written to url, and it borrows the rest.
+ */
+void hipchat_post_request(struct http_request *request,
+    char url[HIPCHAT_URL_MAX], const struct installation *inst,
+    int64_t room_id, const struct token *token, const char *json);
 
 /* "HipChat answers 404: Room not found", from a reply that is an error. */
 void hipchat_reason(const struct http_reply *reply, char *out, size_t size);

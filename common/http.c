@@ -328,6 +328,15 @@ http_header(const struct http_call *call, const char *name, int64_t *value)
 	return true;
 }
 
+int64_t
+http_retry_after(const struct http_call *call)
+{
+	curl_off_t seconds = 0;
+
+	curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &seconds);
+	return seconds;
+}
+
 void
 http_free(struct http_call *call)
 {

@@ -142,7 +142,7 @@ sync_directory(const struct outbox *box, const char *dir)
 	return synced ? 0 : log_errno(dir, "fsync");
 }
 
-/* Write the text to DIR/NAME by way of tmp/. */
+/* Write the text to DIR/NAME by way of tmp/, durably. */
 static int
 put_file(const struct outbox *box, const char *dir, const char *name,
     const char *text)
@@ -584,13 +584,16 @@ int
 outbox_fail(const struct outbox *box, const char *name,
     struct outbox_message *msg, const char *reason)
 {
-	int status = 500;
+	char from[PATH_LEN], to[PATH_LEN];
 
+	path_to(from, "new", name);
+	path_to(to, "failed", name);
+	/* the move first: who has removed it meanwhile wants it gone */
+	if (renameat(box->dirfd, from, box->dirfd, to) != 0)
+		return errno == ENOENT ? 404 : log_errno(from, "moving");
 	if (json_add(msg->doc, "reason", json_object_new_string(reason)))
-		status = put_json(box, "failed", name, msg->doc);
-	if (status == 0)
-		outbox_remove(box, "new", name);
-	return status;
+		put_json(box, "failed", name, msg->doc);
+	return 0;
 }
 
 void

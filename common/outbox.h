@@ -142,7 +142,7 @@ void outbox_delivered(const struct outbox *box, const char *name,
 void outbox_remove(const struct outbox *box, const char *dir,
     const char *name);
 
-/* Move a message to failed/ with the reason. */
+/* Move a message to failed/, and add the reason; 404 if it is not there. */
 int outbox_fail(const struct outbox *box, const char *name,
     struct outbox_message *msg, const char *reason);
 

@@ -123,34 +123,37 @@ queue_pop(struct queue *q, struct lane *lane)
 	q->items--;
 }
 
-void
-queue_load_status(struct queue *q, const struct outbox *box)
+/* Take over one lane of status.json. */
+static void
+load_lane(struct queue *q, const struct store *st, struct json_object *entry)
 {
-	struct json_object *doc = outbox_read_status(box), *lanes, *entry;
-	const char *oauth_id, *error;
-	int64_t room_id, until;
+	const char *oauth_id, *error = "";
+	int64_t room_id, until = 0;
+	struct installation inst;
 	struct lane *lane;
+
+	if (json_string(entry, "oauthId", STORE_ID_MAX - 1, &oauth_id) != 1 ||
+	    json_id(entry, "roomId", &room_id) != 1 ||
+	    json_id(entry, "until", &until) < 0 ||
+	    json_string(entry, "error", OUTBOX_REASON_MAX - 1, &error) < 0 ||
+	    store_find(st, oauth_id, &inst) != 0 ||
+	    (lane = find_lane(q, oauth_id, room_id)) == NULL)
+		return;
+	lane->until = until * 1000;
+	strcpy(lane->error, error);
+}
+
+void
+queue_load_status(struct queue *q, const struct outbox *box,
+    const struct store *st)
+{
+	struct json_object *doc = outbox_read_status(box), *lanes;
 	size_t i;
 
-	if (!json_object_object_get_ex(doc, "lanes", &lanes) ||
-	    !json_object_is_type(lanes, json_type_array)) {
-		json_object_put(doc);
-		return;
-	}
-	for (i = 0; i < json_object_array_length(lanes); i++) {
-		entry = json_object_array_get_idx(lanes, i);
-		error = "";
-		until = 0;
-		if (json_string(entry, "oauthId", STORE_ID_MAX - 1,
-		    &oauth_id) != 1 || json_id(entry, "roomId",
-		    &room_id) != 1 || json_id(entry, "until", &until) < 0 ||
-		    json_string(entry, "error", OUTBOX_REASON_MAX - 1,
-		    &error) < 0 ||
-		    (lane = find_lane(q, oauth_id, room_id)) == NULL)
-			continue;
-		lane->until = until * 1000;
-		strcpy(lane->error, error);
-	}
+	if (json_object_object_get_ex(doc, "lanes", &lanes) &&
+	    json_object_is_type(lanes, json_type_array))
+		for (i = 0; i < json_object_array_length(lanes); i++)
+			load_lane(q, st, json_object_array_get_idx(lanes, i));
 	json_object_put(doc);
 }
 

@@ -73,8 +73,12 @@ bool queue_scan(struct queue *q, const struct outbox *box);
 /* Drop the lane's first item; the file is the caller's business. */
 void queue_pop(struct queue *q, struct lane *lane);
 
-/* Read and write outbox/status.json.  Failing is logged and does no harm. */
-void queue_load_status(struct queue *q, const struct outbox *box);
+/*
+ * Read and write outbox/status.json, as far as it is about installations that
+ * there are.  Failing is logged and does no harm.
+ */
+void queue_load_status(struct queue *q, const struct outbox *box,
+    const struct store *st);
 void queue_save_status(const struct queue *q, const struct outbox *box);
 
 void queue_free(struct queue *q);

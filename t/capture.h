@@ -13,6 +13,7 @@
 #ifndef CAPTURE_H
 #define CAPTURE_H
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -29,7 +30,9 @@ capture_start(struct capture *c)
 {
 	c->saved = dup(STDERR_FILENO);
 	c->file = memfd_create("stderr", 0);
+	/* appending, for lines of several processes not to meet */
 	if (c->saved < 0 || c->file < 0 ||
+	    fcntl(c->file, F_SETFL, O_APPEND) != 0 ||
 	    dup2(c->file, STDERR_FILENO) < 0)
 		die("capturing standard error");
 }

@@ -40,7 +40,7 @@ diag(const char *fmt, ...)
 	fflush(stdout);
 }
 
-static inline bool
+static inline bool TAP_FORMAT(2, 0)
 tap_result(bool passed, const char *fmt, va_list ap)
 {
 	tap.run++;

@@ -338,8 +338,11 @@ test_full(void)
 
 	scratch_open(&s);
 	capture_start(&log);
-	if ((pid = fork()) == 0)
-		_exit((int)run_full(s.dir));
+	if ((pid = fork()) == 0) {
+		const enum full full = run_full(s.dir);
+
+		_exit((int)full);
+	}
 	waitpid(pid, &status, 0);
 	capture_stop(&log);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == FULL_MOUNT)

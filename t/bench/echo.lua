@@ -1,6 +1,8 @@
--- wrk script: POST /echo, one webhook after the other.
--- Arguments: oauth id, room id, and the token to sign with, if any.  No
--- message id comes twice, or else the add-on would rightly drop the message.
+-- wrk script: POST webhooks, one after the other.
+-- Arguments: files as spend.c reads them; the first line is the Authorization
+-- header, the rest the body, in which ten zeros make way for a number of this
+-- script's own: no message id comes twice, or else the add-on would rightly
+-- drop the message.
 
 local threads = 0
 
@@ -13,22 +15,22 @@ function init(args)
 	-- the table's address differs from run to run
 	start = os.time() .. tostring({}):match("0x(%x+)") .. number
 	count = 0
-	before = '{"event":"room_message","item":{"message":{'
-		.. '"date":"2016-05-26T15:32:43.700609+00:00",'
-		.. '"from":{"id":351107,"mention_name":"Ada","name":"Ada"},'
-		.. '"id":"'
-	after = '","mentions":[],"message":"/echo hello world",'
-		.. '"type":"message"},"room":{"id":' .. args[2]
-		.. ',"name":"Bench","privacy":"public"}},'
-		.. '"oauth_client_id":"' .. args[1] .. '","webhook_id":4965523}'
-	headers = { ["Content-Type"] = "application/json" }
-	if args[3] then
-		headers["Authorization"] = "JWT " .. args[3]
+	requests = {}
+	for i, name in ipairs(args) do
+		local file = assert(io.open(name))
+		local header, before, after = file:read("*a")
+			:match("^([^\n]*)\n(.*)0000000000(.*)$")
+		file:close()
+		requests[i] = { before = before, after = after, headers = {
+			["Authorization"] = header,
+			["Content-Type"] = "application/json",
+		} }
 	end
 end
 
 function request()
 	count = count + 1
-	return wrk.format("POST", nil, headers,
-		before .. start .. "-" .. count .. after)
+	local r = requests[count % #requests + 1]
+	return wrk.format("POST", nil, r.headers,
+		r.before .. start .. "-" .. count .. r.after)
 end

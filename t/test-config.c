@@ -1,0 +1,340 @@
+/*
+ * test-config: every setting, good and bad, and the base URL that a request
+ * gives.
+ */
+#include "capture.h"
+#include "config.h"
+#include "tap.h"
+
+static void
+clear(void)
+{
+	if (clearenv() != 0)
+		die("clearenv");
+}
+
+static void
+set(const char *name, const char *value)
+{
+	if (setenv(name, value, 1) != 0)
+		die("setenv");
+}
+
+static void
+test_defaults(void)
+{
+	static const char *const names[] = { "HIPCHAT_BASE_URL",
+	    "HIPCHAT_ADDON_KEY", "HIPCHAT_ADDON_NAME", "HIPCHAT_DATA_DIR",
+	    "HIPCHAT_TEMPLATE_DIR", "HIPCHAT_ALLOWED_HOSTS",
+	    "HIPCHAT_CA_FILE", "HIPCHAT_WEBHOOK_AUTH", "HIPCHAT_MESSAGE_TTL",
+	    "HIPCHAT_COURIER", "HIPCHAT_COURIER_IDLE" };
+	struct config cfg;
+	size_t i;
+	int empty;
+
+	for (empty = 0; empty < 2; empty++) {
+		clear();
+		for (i = 0; empty && i < sizeof(names) / sizeof(names[0]); i++)
+			set(names[i], "");
+		is_int(config_read(&cfg), 0, empty ? "all settings empty" :
+		    "no setting at all");
+		is_str(cfg.base_url, "", "... no base URL yet");
+		is_str(cfg.addon_key, "", "... no key yet");
+		is_str(cfg.addon_name, "HipChat CGI Sample Integration",
+		    "... the name");
+		ok(*cfg.data_dir == '/', "... a data directory");
+		ok(*cfg.template_dir == '/', "... a template directory");
+		is_str(cfg.allowed_hosts, "*.hipchat.com", "... the hosts");
+		is_str(cfg.ca_file, NULL, "... the system's certificates");
+		ok(cfg.webhook_jwt, "... signed webhooks");
+		is_int(cfg.message_ttl, 3600, "... an hour to deliver");
+		is_str(cfg.courier, NULL, "... the courier beside it");
+		is_int(cfg.courier_idle, 5, "... its five seconds");
+	}
+}
+
+static void
+test_good(void)
+{
+	struct config cfg;
+
+	clear();
+	set("HIPCHAT_BASE_URL", "https://addon.example.com:8443/hip/chat");
+	set("HIPCHAT_ADDON_KEY", "com.example.echo");
+	set("HIPCHAT_ADDON_NAME", "\xc3\x89" "cho \"2\"");
+	set("HIPCHAT_DATA_DIR", "/d");
+	set("HIPCHAT_TEMPLATE_DIR", "/t");
+	set("HIPCHAT_ALLOWED_HOSTS", "chat.example.com http://127.0.0.1:1");
+	set("HIPCHAT_CA_FILE", "/ca.pem");
+	set("HIPCHAT_WEBHOOK_AUTH", "none");
+	set("HIPCHAT_MESSAGE_TTL", "1");
+	set("HIPCHAT_COURIER", "/courier");
+	set("HIPCHAT_COURIER_IDLE", "0");
+	is_int(config_read(&cfg), 0, "all settings");
+	is_int(config_base_url(&cfg), 0, "... which suffice");
+	is_str(cfg.base_url, "https://addon.example.com:8443/hip/chat",
+	    "HIPCHAT_BASE_URL");
+	is_str(cfg.addon_key, "com.example.echo", "HIPCHAT_ADDON_KEY");
+	is_str(cfg.addon_name, "\xc3\x89" "cho \"2\"", "HIPCHAT_ADDON_NAME");
+	is_str(cfg.data_dir, "/d", "HIPCHAT_DATA_DIR");
+	is_str(cfg.template_dir, "/t", "HIPCHAT_TEMPLATE_DIR");
+	is_str(cfg.allowed_hosts, "chat.example.com http://127.0.0.1:1",
+	    "HIPCHAT_ALLOWED_HOSTS");
+	is_str(cfg.ca_file, "/ca.pem", "HIPCHAT_CA_FILE");
+	ok(!cfg.webhook_jwt, "HIPCHAT_WEBHOOK_AUTH");
+	is_int(cfg.message_ttl, 1, "HIPCHAT_MESSAGE_TTL");
+	is_str(cfg.courier, "/courier", "HIPCHAT_COURIER");
+	is_int(cfg.courier_idle, 0, "HIPCHAT_COURIER_IDLE");
+}
+
+static const struct {
+	const char *name;
+	const char *value;
+} bad[] = {
+	{ "HIPCHAT_BASE_URL", "addon.example.com" },
+	{ "HIPCHAT_BASE_URL", "//addon.example.com" },
+	{ "HIPCHAT_BASE_URL", "ftp://addon.example.com" },
+	{ "HIPCHAT_BASE_URL", "https:/addon.example.com" },
+	{ "HIPCHAT_BASE_URL", "https://" },
+	{ "HIPCHAT_BASE_URL", "https:///hipchat" },
+	{ "HIPCHAT_BASE_URL", "https://:443" },
+	{ "HIPCHAT_BASE_URL", "https://addon.example.com/" },
+	{ "HIPCHAT_BASE_URL", "https://addon.example.com/hipchat/" },
+	{ "HIPCHAT_BASE_URL", "https://addon.example.com?a=b" },
+	{ "HIPCHAT_BASE_URL", "https://addon.example.com#a" },
+	{ "HIPCHAT_BASE_URL", "https://user@addon.example.com" },
+	{ "HIPCHAT_BASE_URL", "https://addon.example.com:port" },
+	{ "HIPCHAT_BASE_URL", "https://addon.example.com:" },
+	{ "HIPCHAT_BASE_URL", "https://addon example com" },
+	{ "HIPCHAT_BASE_URL", "https://addon.example.com/\"x" },
+	{ "HIPCHAT_BASE_URL", "https://addon.example.com\n" },
+	{ "HIPCHAT_BASE_URL", "https://\xc3\xa9.example.com" },
+	{ "HIPCHAT_BASE_URL", "https://[::1" },
+	{ "HIPCHAT_BASE_URL", "https://[]" },
+	{ "HIPCHAT_BASE_URL", "https://addon]example.com" },
+	{ "HIPCHAT_DATA_DIR", "data" },
+	{ "HIPCHAT_DATA_DIR", "./data" },
+	{ "HIPCHAT_DATA_DIR", "~/data" },
+	{ "HIPCHAT_TEMPLATE_DIR", "templates" },
+	{ "HIPCHAT_TEMPLATE_DIR", "../templates" },
+	{ "HIPCHAT_CA_FILE", "ca.pem" },
+	{ "HIPCHAT_ALLOWED_HOSTS", " " },
+	{ "HIPCHAT_ALLOWED_HOSTS", "*" },
+	{ "HIPCHAT_ALLOWED_HOSTS", "api.hipchat.com, chat.example.com" },
+	{ "HIPCHAT_ALLOWED_HOSTS", "api.hipchat.com http://" },
+	{ "HIPCHAT_WEBHOOK_AUTH", "JWT" },
+	{ "HIPCHAT_WEBHOOK_AUTH", "off" },
+	{ "HIPCHAT_WEBHOOK_AUTH", "none " },
+	{ "HIPCHAT_WEBHOOK_AUTH", " jwt" },
+	{ "HIPCHAT_WEBHOOK_AUTH", "no" },
+	{ "HIPCHAT_MESSAGE_TTL", "0" },
+	{ "HIPCHAT_MESSAGE_TTL", "-1" },
+	{ "HIPCHAT_MESSAGE_TTL", "1h" },
+	{ "HIPCHAT_MESSAGE_TTL", " 60" },
+	{ "HIPCHAT_MESSAGE_TTL", "0x10" },
+	{ "HIPCHAT_MESSAGE_TTL", "1.5" },
+	{ "HIPCHAT_MESSAGE_TTL", "31536001" },
+	{ "HIPCHAT_MESSAGE_TTL", "18446744073709551617" },
+	{ "HIPCHAT_COURIER", "courier" },
+	{ "HIPCHAT_COURIER_IDLE", "-1" },
+	{ "HIPCHAT_COURIER_IDLE", "five" },
+	{ "HIPCHAT_COURIER_IDLE", "86401" },
+	{ "HIPCHAT_COURIER_IDLE", "4294967296" },
+};
+
+static void
+refused(const char *name, const char *value, const char *shown)
+{
+	struct capture log;
+	struct config cfg;
+	char line[64];
+	int status;
+
+	clear();
+	set(name, value);
+	capture_start(&log);
+	status = config_read(&cfg);
+	capture_stop(&log);
+	is_int(status, 500, "%s \"%.*s\" is refused", name,
+	    (int)strcspn(shown, "\n"), shown);
+	snprintf(line, sizeof(line), "%s: ", name);
+	is_line(log.text, line, "... and named in the log");
+}
+
+static void
+test_bad(void)
+{
+	char text[CONFIG_URL_MAX + 1];
+	struct config cfg;
+	size_t i;
+
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		refused(bad[i].name, bad[i].value, bad[i].value);
+
+	memset(text, 'k', sizeof(text) - 1);
+	text[CONFIG_URL_MAX] = '\0';
+	refused("HIPCHAT_ADDON_KEY", text, "of 512 bytes");
+	memcpy(text, "https://", 8);
+	refused("HIPCHAT_BASE_URL", text, "of 512 bytes");
+
+	text[CONFIG_URL_MAX - 1] = '\0';
+	clear();
+	set("HIPCHAT_BASE_URL", text);
+	is_int(config_read(&cfg), 0, "the longest base URL");
+	is_int(config_base_url(&cfg), 0, "... gives a key");
+	is_str(cfg.base_url, text, "... and is whole");
+	is_str(cfg.addon_key, text + 8, "... and so is the key");
+}
+
+/* ---- from the request ---- */
+
+static const struct {
+	const char *scheme;
+	const char *host;
+	const char *script;
+	const char *url;	/* NULL: 400 */
+	const char *key;
+} requests[] = {
+	{ "https", "addon.example.com", "/capabilities",
+	    "https://addon.example.com", "addon.example.com" },
+	{ "http", "addon.example.com", "/capabilities",
+	    "http://addon.example.com", "addon.example.com" },
+	{ NULL, "addon.example.com", "/capabilities",
+	    "http://addon.example.com", "addon.example.com" },
+	{ "https", "addon.example.com:8443", "/capabilities",
+	    "https://addon.example.com:8443", "addon.example.com" },
+	{ "https", "addon.example.com", "/hip/chat/capabilities",
+	    "https://addon.example.com/hip/chat", "addon.example.com" },
+	{ "https", "addon.example.com", "/~me/cgi-bin/capabilities",
+	    "https://addon.example.com/~me/cgi-bin", "addon.example.com" },
+	{ "https", "192.0.2.1:80", "/capabilities", "https://192.0.2.1:80",
+	    "192.0.2.1" },
+	{ "https", "[2001:db8::1]", "/capabilities", "https://[2001:db8::1]",
+	    "[2001:db8::1]" },
+	{ "https", "[2001:db8::1]:8443", "/x/capabilities",
+	    "https://[2001:db8::1]:8443/x", "[2001:db8::1]" },
+	{ "https", "localhost", NULL, "https://localhost", "localhost" },
+
+	{ "https", NULL, "/capabilities", NULL, NULL },
+	{ "https", "", "/capabilities", NULL, NULL },
+	{ "https", ":80", "/capabilities", NULL, NULL },
+	{ "https", "/", "/capabilities", NULL, NULL },
+	{ "https", "a/b", "/capabilities", NULL, NULL },
+	{ "https", "a\\b", "/capabilities", NULL, NULL },
+	{ "https", "a b", "/capabilities", NULL, NULL },
+	{ "https", "a\tb", "/capabilities", NULL, NULL },
+	{ "https", "a\r\nX: y", "/capabilities", NULL, NULL },
+	{ "https", "a\"b", "/capabilities", NULL, NULL },
+	{ "https", "user@a", "/capabilities", NULL, NULL },
+	{ "https", "a?b", "/capabilities", NULL, NULL },
+	{ "https", "a#b", "/capabilities", NULL, NULL },
+	{ "https", "a,b", "/capabilities", NULL, NULL },
+	{ "https", "a%2fb", "/capabilities", NULL, NULL },
+	{ "https", "<a>", "/capabilities", NULL, NULL },
+	{ "https", "\xc3\xa9", "/capabilities", NULL, NULL },
+	{ "https", "[::1", "/capabilities", NULL, NULL },
+	{ "https", "[]", "/capabilities", NULL, NULL },
+	{ "https", "a:b", "/capabilities", NULL, NULL },
+	{ "https", "a:1:2", "/capabilities", NULL, NULL },
+	{ "ftp", "a", "/capabilities", NULL, NULL },
+	{ "javascript", "a", "/capabilities", NULL, NULL },
+	{ "https", "a", "/a b/capabilities", NULL, NULL },
+	{ "https", "a", "/\"/capabilities", NULL, NULL },
+};
+
+static void
+test_requests(void)
+{
+	struct capture log;
+	struct config cfg;
+	size_t i;
+	int status;
+
+	for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		clear();
+		if (requests[i].scheme != NULL)
+			set("REQUEST_SCHEME", requests[i].scheme);
+		if (requests[i].host != NULL)
+			set("HTTP_HOST", requests[i].host);
+		if (requests[i].script != NULL)
+			set("SCRIPT_NAME", requests[i].script);
+		config_read(&cfg);
+		capture_start(&log);
+		status = config_base_url(&cfg);
+		capture_stop(&log);
+		is_int(status, requests[i].url != NULL ? 0 : 400,
+		    "request %zu: %s", i, requests[i].url != NULL ?
+		    requests[i].url : "no base URL");
+		is_line(log.text, requests[i].url != NULL ? "" :
+		    "no base URL: ", "... logged, if that is so");
+		if (requests[i].url == NULL)
+			continue;
+		is_str(cfg.base_url, requests[i].url, "... the base URL");
+		is_str(cfg.addon_key, requests[i].key, "... the key");
+	}
+}
+
+/* Host headers of every length: either all of it, or 400. */
+static void
+test_long_host(void)
+{
+	char host[1200], url[1300];
+	struct capture log;
+	struct config cfg;
+	size_t len, wrong = 0;
+	int status;
+
+	capture_start(&log);
+	for (len = 1; len < sizeof(host); len++) {
+		memset(host, 'h', len);
+		host[len] = '\0';
+		clear();
+		set("HTTP_HOST", host);
+		config_read(&cfg);
+		status = config_base_url(&cfg);
+		snprintf(url, sizeof(url), "http://%s", host);
+		if (status == 0)
+			wrong += strcmp(cfg.base_url, url) != 0 ||
+			    strcmp(cfg.addon_key, host) != 0;
+		else
+			wrong += status != 400 || len < 200;
+	}
+	capture_stop(&log);
+	is_int((long long)wrong, 0, "a Host of 1 to %zu bytes",
+	    sizeof(host) - 1);
+}
+
+static void
+test_precedence(void)
+{
+	struct config cfg;
+
+	clear();
+	set("HTTP_HOST", "evil.example");
+	set("REQUEST_SCHEME", "http");
+	set("SCRIPT_NAME", "/x/capabilities");
+	set("HIPCHAT_BASE_URL", "https://addon.example.com/y");
+	config_read(&cfg);
+	config_base_url(&cfg);
+	is_str(cfg.base_url, "https://addon.example.com/y",
+	    "the setting wins over the request");
+	is_str(cfg.addon_key, "addon.example.com", "... for the key, too");
+	clear();
+	set("HTTP_HOST", "addon.example.com");
+	set("HIPCHAT_ADDON_KEY", "key");
+	config_read(&cfg);
+	config_base_url(&cfg);
+	is_str(cfg.addon_key, "key", "a key that is set stays");
+}
+
+int
+main(void)
+{
+	test_defaults();
+	test_good();
+	test_bad();
+	test_requests();
+	test_long_host();
+	test_precedence();
+	return done();
+}

@@ -1,0 +1,197 @@
+/*
+ * test-template: placeholders, and what a template may get wrong.
+ */
+#include "capture.h"
+#include "scratch.h"
+#include "tap.h"
+#include "template.h"
+
+static const struct template_value values[] = {
+	{ "name", "Echo" },
+	{ "quoted", "say \"hi\" \\ \n\t\x01 </script>" },
+	{ "utf8", "\xc3\xa9\xf0\x9f\x98\x80" },
+	{ "latin1", "\xe9" },
+	{ "braces", "{{ name }}" },
+	{ "empty", "" },
+	{ "name2", "Second" },
+	{ NULL, NULL }
+};
+
+static const struct {
+	const char *name;
+	const char *text;
+	const char *rendered;
+} good[] = {
+	{ "no placeholder", "{\"a\":1}", "{\"a\":1}" },
+	{ "one", "{\"a\":\"{{ name }}\"}", "{\"a\":\"Echo\"}" },
+	{ "without blanks", "{\"a\":\"{{name}}\"}", "{\"a\":\"Echo\"}" },
+	{ "with tabs", "{\"a\":\"{{\t name\t}}\"}", "{\"a\":\"Echo\"}" },
+	{ "two in a string", "{\"a\":\"{{ name }}/{{ name2 }}\"}",
+	    "{\"a\":\"Echo/Second\"}" },
+	{ "two without a gap", "{\"a\":\"{{name}}{{name}}\"}",
+	    "{\"a\":\"EchoEcho\"}" },
+	{ "as a member's name", "{\"{{ name }}\":1}", "{\"Echo\":1}" },
+	{ "an empty value", "{\"a\":\"{{ empty }}\"}", "{\"a\":\"\"}" },
+	{ "quotes, controls", "{\"a\":\"{{ quoted }}\"}",
+	    "{\"a\":\"say \\\"hi\\\" \\\\ \\n\\t\\u0001 </script>\"}" },
+	{ "UTF-8", "{\"a\":\"{{ utf8 }}\"}",
+	    "{\"a\":\"\xc3\xa9\xf0\x9f\x98\x80\"}" },
+	{ "a value is not rendered again", "{\"a\":\"{{ braces }}\"}",
+	    "{\"a\":\"{{ name }}\"}" },
+	{ "a brace alone", "{\"a\":\"{ name }\"}", "{\"a\":\"{ name }\"}" },
+	{ "objects that end together", "{\"a\":{\"b\":{}}}",
+	    "{\"a\":{\"b\":{}}}" },
+};
+
+static const struct {
+	const char *name;
+	const char *text;
+	const char *line;	/* of the log, behind the path */
+} bad[] = {
+	{ "an unknown name", "{\n\"a\":\"{{ nobody }}\"}",
+	    ":2: unknown name: {{ nobody " },
+	{ "the start of a name", "{\"a\":\"{{ nam }}\"}",
+	    ":1: unknown name: " },
+	{ "another case", "{\"a\":\"{{ Name }}\"}", ":1: unknown name: " },
+	{ "no name", "{\"a\":\"{{ }}\"}", ":1: unknown name: " },
+	{ "no name, no blank", "{\"a\":\"{{}}\"}", ":1: unknown name: " },
+	{ "no end", "{\"a\":\"{{ name", ":1: placeholder without end: " },
+	{ "one closing brace", "{\"a\":\"{{ name }\"}",
+	    ":1: placeholder without end: " },
+	{ "two names", "{\"a\":\"{{ name name2 }}\"}",
+	    ":1: placeholder without end: " },
+	{ "a line break inside", "{\"a\":\"{{ name\n}}\"}",
+	    ":1: placeholder without end: " },
+	{ "opened twice", "{\"a\":\"{{ {{ name }} }}\"}", ":1: " },
+	{ "an opening at the very end", "{}\n{{", ":2: " },
+	{ "an object opened twice", "{{\"a\":1}}", ":1: " },
+	{ "not JSON", "{\"a\":}", ": rendered, it is not JSON: " },
+	{ "an array", "[]", ": rendered, it is not JSON: " },
+	{ "nothing", "", ": rendered, it is not JSON: empty" },
+	{ "a comma too many", "{\"a\":1,}", ": rendered, it is not JSON: " },
+	{ "a member twice", "{\"a\":1,\"a\":2}",
+	    ": rendered, it is not JSON: duplicate member" },
+	{ "a placeholder outside a string", "{\"a\":{{ name }}}",
+	    ": rendered, it is not JSON: " },
+	{ "Latin-1", "{\"a\":\"\xe9\"}", ": rendered, it is not JSON: " },
+	{ "a Latin-1 value", "{\"a\":\"{{ latin1 }}\"}",
+	    ": rendered, it is not JSON: " },
+	{ "a byte order mark", "\xef\xbb\xbf{}",
+	    ": rendered, it is not JSON: " },
+};
+
+static void
+test_good(const struct scratch *s)
+{
+	char path[SCRATCH_PATH], *out;
+	struct capture log;
+	size_t i, len;
+	int status;
+
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		image_write(scratch_path(s, "t.json", path), good[i].text,
+		    strlen(good[i].text));
+		out = NULL;
+		len = 0;
+		capture_start(&log);
+		status = template_render(s->dir, "t.json", values, &out,
+		    &len);
+		capture_stop(&log);
+		is_int(status, 0, "%s", good[i].name);
+		is_str(out, good[i].rendered, "... as rendered");
+		ok(out != NULL && len == strlen(out), "... and its length");
+		is_str(log.text, "", "... and nothing logged");
+		free(out);
+	}
+}
+
+/* Rendering is refused, and the log line starts with path and text. */
+static void
+refused(const struct scratch *s, const char *text, size_t text_len,
+    const char *line, const char *name)
+{
+	char path[SCRATCH_PATH], start[2 * SCRATCH_PATH], *out = NULL;
+	struct capture log;
+	size_t len;
+	int status;
+
+	scratch_path(s, "t.json", path);
+	if (text != NULL)
+		image_write(path, text, text_len);
+	snprintf(start, sizeof(start), "%s%s", path, line);
+	capture_start(&log);
+	status = template_render(s->dir, "t.json", values, &out, &len);
+	capture_stop(&log);
+	ok(status == 500 && out == NULL, "500: %s", name);
+	is_line(log.text, start, "... which is logged");
+}
+
+static void
+test_bad(const struct scratch *s)
+{
+	char path[SCRATCH_PATH];
+	size_t i;
+
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		refused(s, bad[i].text, strlen(bad[i].text), bad[i].line,
+		    bad[i].name);
+	refused(s, "{}\0", 3, ": too large or not a text",
+	    "a NUL at the end");
+	refused(s, "{\"a\":\"\0\"}", 9, ": too large or not a text",
+	    "a NUL inside");
+
+	unlink(scratch_path(s, "t.json", path));
+	refused(s, NULL, 0, ": No such file or directory", "no file");
+	if (mkdir(path, 0700) != 0)
+		die(path);
+	refused(s, NULL, 0, ": Is a directory", "a directory");
+	if (rmdir(path) != 0)
+		die(path);
+}
+
+static void
+test_size(const struct scratch *s)
+{
+	char *text = malloc(TEMPLATE_MAX + 1), *out = NULL;
+	const struct template_value large[] = { { "large", text },
+	    { NULL, NULL } };
+	char path[SCRATCH_PATH];
+	struct capture log;
+	size_t len;
+
+	if (text == NULL)
+		die("malloc");
+	memset(text, ' ', TEMPLATE_MAX + 1);
+	memcpy(text, "{}", 2);
+	image_write(scratch_path(s, "t.json", path), text, TEMPLATE_MAX);
+	is_int(template_render(s->dir, "t.json", values, &out, &len), 0,
+	    "the largest template");
+	is_int((long long)len, TEMPLATE_MAX, "... as large as that");
+	free(out);
+	out = NULL;
+	refused(s, text, TEMPLATE_MAX + 1, ": too large or not a text",
+	    "one byte more");
+
+	memset(text, 'x', TEMPLATE_MAX);
+	text[TEMPLATE_MAX] = '\0';
+	image_write(path, "{\"a\":\"{{ large }}\"}", 19);
+	capture_start(&log);
+	is_int(template_render(s->dir, "t.json", large, &out, &len), 500,
+	    "rendered, it is larger than that");
+	is_line(capture_stop(&log), path, "... which is logged");
+	free(out);
+	free(text);
+}
+
+int
+main(void)
+{
+	struct scratch s;
+
+	scratch_open(&s);
+	test_good(&s);
+	test_bad(&s);
+	test_size(&s);
+	scratch_close(&s);
+	return done();
+}
