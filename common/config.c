@@ -10,8 +10,8 @@
 #include "hosts.h"
 #include "log.h"
 
-static const char url_chars[] = "abcdefghijklmnopqrstuvwxyz"
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:/[]";
+static const char path_chars[] = "abcdefghijklmnopqrstuvwxyz"
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
 
 static const char *
 setting(const char *name, const char *otherwise)
@@ -42,11 +42,16 @@ static bool
 is_base_url(const char *url)
 {
 	const size_t len = strlen(url), skip = scheme_len(url);
+	const size_t path = skip + strcspn(url + skip, "/");
+	char origin[CONFIG_URL_MAX];
 
-	if (skip == 0 || (url[skip] == '[' && strchr(url, ']') == NULL))
+	if (skip == 0 || len >= sizeof(origin) || url[len - 1] == '/' ||
+	    strspn(url + path, path_chars) != len - path)
 		return false;
-	return len > skip && len < CONFIG_URL_MAX && url[skip] != '/' &&
-	    url[len - 1] != '/' && strspn(url, url_chars) == len;
+	/* an origin is what it is in a list of hosts, too */
+	memcpy(origin, url, path);
+	origin[path] = '\0';
+	return strpbrk(origin, " \t") == NULL && hosts_valid(origin);
 }
 
 static int

@@ -27,6 +27,9 @@
 /* Largest message file: a body of 64 KiB, every byte escaped, and more. */
 #define FILE_MAX 524288
 
+/* Descriptors that a web server may leave to a CGI program are below this. */
+#define DESCRIPTORS 1024
+
 #define STATUS "status.json"
 #define PATH_LEN (OUTBOX_NAME_MAX + 16)
 
@@ -242,11 +245,15 @@ exec_courier(const char *path)
 	const int null = open("/dev/null", O_RDWR);
 	size_t n = 0;
 	char **e;
+	int fd;
 
 	for (e = environ; *e != NULL && n < 63; e++)
 		if (is_setting(*e))
 			envp[n++] = *e;
 	envp[n] = NULL;
+	/* ours are close-on-exec; the web server may have left us others */
+	for (fd = STDERR_FILENO + 1; fd < DESCRIPTORS; fd++)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
 	/* Apache waits until nobody holds its pipes; keep stderr till exec */
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 ||
 	    dup2(null, STDOUT_FILENO) < 0 ||

@@ -137,6 +137,9 @@ template_render(const char *dir, const char *name,
 	if (fclose(stream) != 0 && status == 0) {
 		log_line("%s: out of memory", path);
 		status = 500;
+	} else if (status == 0 && *len > TEMPLATE_MAX) {
+		log_line("%s: rendered, it is too large", path);
+		status = 500;
 	}
 	if (status == 0)
 		status = check(path, *out, *len);

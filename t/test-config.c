@@ -175,6 +175,7 @@ test_bad(void)
 	text[CONFIG_URL_MAX] = '\0';
 	refused("HIPCHAT_ADDON_KEY", text, "of 512 bytes");
 	memcpy(text, "https://", 8);
+	text[8 + 253] = '/';	/* the longest host, and a path */
 	refused("HIPCHAT_BASE_URL", text, "of 512 bytes");
 
 	text[CONFIG_URL_MAX - 1] = '\0';
@@ -183,7 +184,11 @@ test_bad(void)
 	is_int(config_read(&cfg), 0, "the longest base URL");
 	is_int(config_base_url(&cfg), 0, "... gives a key");
 	is_str(cfg.base_url, text, "... and is whole");
+	text[8 + 253] = '\0';
 	is_str(cfg.addon_key, text + 8, "... and so is the key");
+
+	text[8 + 253] = 'k';
+	refused("HIPCHAT_BASE_URL", text, "with a host of 254 characters");
 }
 
 /* ---- from the request ---- */
