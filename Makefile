@@ -112,7 +112,7 @@ demo run: built
 	@B=$B t/demo.sh $@
 
 test: built
-	@B=$B prove -j4 -e t/run t/*.t $(filter $B/t/test-%,$(TESTS))
+	@B=$B prove -j4 -e t/run t/*.t $(TESTS)
 
 # ---- what its developers type -----------------------------------------------
 

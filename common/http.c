@@ -53,13 +53,14 @@ is_public_v4(uint32_t address)
 
 /*
  * Global unicast (2000::/3) less what carries an IPv4 address or is no host:
- * Teredo and other assignments 2001::/23, documentation 2001:db8::/32,
- * 6to4 2002::/16.  All else, IPv4-mapped included, is not public.
+ * Teredo and other assignments 2001::/23, documentation 2001:db8::/32 and
+ * 3fff::/20, 6to4 2002::/16.  All else, IPv4-mapped included, is not public.
  */
 static bool
 is_public_v6(const uint8_t *a)
 {
-	if ((a[0] & 0xe0) != 0x20 || (a[0] == 0x20 && a[1] == 0x02))
+	if ((a[0] & 0xe0) != 0x20 || (a[0] == 0x20 && a[1] == 0x02) ||
+	    (a[0] == 0x3f && a[1] == 0xff && a[2] < 0x10))
 		return false;
 	if (a[0] == 0x20 && a[1] == 0x01)
 		return a[2] >= 0x02 && !(a[2] == 0x0d && a[3] == 0xb8);
