@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "hosts.h"
@@ -82,8 +83,10 @@ read_paths(struct config *cfg)
 		return refuse("HIPCHAT_DATA_DIR", "not an absolute path");
 	if (*cfg->template_dir != '/')
 		return refuse("HIPCHAT_TEMPLATE_DIR", "not an absolute path");
-	if (cfg->ca_file != NULL && *cfg->ca_file != '/')
-		return refuse("HIPCHAT_CA_FILE", "not an absolute path");
+	if (cfg->ca_file != NULL && (*cfg->ca_file != '/' ||
+	    access(cfg->ca_file, R_OK) != 0))
+		return refuse("HIPCHAT_CA_FILE", "not a file to read, by an "
+		    "absolute path");
 	return 0;
 }
 

@@ -17,7 +17,7 @@ struct config {
 	const char *data_dir;		/* absolute */
 	const char *template_dir;	/* absolute */
 	const char *allowed_hosts;	/* a list as in hosts.h, valid */
-	const char *ca_file;		/* NULL: the system's */
+	const char *ca_file;		/* absolute; NULL: the system's */
 	bool webhook_jwt;		/* webhooks must be signed */
 	int message_ttl;		/* seconds that delivery is tried */
 	const char *courier;		/* absolute; NULL: beside the program */

@@ -458,7 +458,7 @@ installation_read(struct json_object *doc, struct installation *inst)
 	memset(inst, 0, sizeof(*inst));
 	if (!copy_string(doc, "oauthId", inst->oauth_id,
 	    sizeof(inst->oauth_id)) || !installation_id_fits(inst->oauth_id))
-		return "oauthId: a UUID is needed";
+		return "oauthId: a string of A-Z a-z 0-9 - . _ ~ is needed";
 	if (!copy_string(doc, "oauthSecret", inst->oauth_secret,
 	    sizeof(inst->oauth_secret)))
 		return "oauthSecret: a string without blanks is needed";
