@@ -5,37 +5,29 @@
  * and the credentials must be good for a token there.  Only then, and only
  * when they are safely on disk, is the answer 200.
  *
- * DELETE /installed/ID: HipChat has removed installation ID.
+ * DELETE /installed/ID: HipChat has removed installation ID.  That it has is
+ * proved when it refuses a token to the credentials.
  */
 #include "cgi.h"
 #include "config.h"
-#include "hipchat.h"
+#include "install.h"
 #include "removal.h"
 #include "sandbox.h"
 #include "store.h"
 
 static int
-install(struct cgi *cgi, const struct config *cfg)
+installed(struct cgi *cgi, const struct config *cfg)
 {
 	struct installation inst;
-	struct token token;
-	struct store st;
 	const char *why;
 	int status;
 
+	if (cgi->method == CGI_DELETE)
+		return removal_by_id(cfg, cgi->path_info + 1);
 	why = installation_parse(cgi->body, cgi->body_len, &inst);
 	if (why != NULL)
 		return cgi_error(cgi, 400, "JSON body: %s", why);
-	if ((status = store_open(&st, cfg->data_dir)) != 0)
-		return status;
-	status = hipchat_discover(cfg, &inst);
-	if (status == 0)
-		status = hipchat_token(cfg, &inst, &token);
-	if (status == 0)
-		status = store_put(&st, &inst);
-	if (status == 0)
-		status = store_put_token(&st, inst.oauth_id, &token);
-	store_close(&st);
+	status = install(cfg, &inst);
 	return status == 0 ? 200 : status;
 }
 
@@ -52,9 +44,6 @@ main(void)
 		return cgi_answer(&cgi, status);
 	sandbox_enter(&(struct sandbox){ .readable = cfg.ca_file,
 	    .writable = cfg.data_dir, .network = true, .cpu_seconds = 10 });
-	if (cgi.method == CGI_POST)
-		status = install(&cgi, &cfg);
-	else
-		status = removal_by_id(&cfg, cgi.path_info + 1);
+	status = installed(&cgi, &cfg);
 	return cgi_answer(&cgi, status);
 }

@@ -395,27 +395,25 @@ rewrite(const struct store *st, const char *file, const struct change *change)
 	return status == 404 ? 500 : status;
 }
 
-/* Write one record, given as JSON, which is released. */
+/*
+ * Write one record, given as JSON, which is released, under the lock that the
+ * caller holds.
+ */
 static int
-put_record(const struct store *st, const char *file, const char *key,
+write_record(const struct store *st, const char *file, const char *key,
     struct json_object *doc)
 {
 	struct change change = { key, NULL };
-	int status, lock;
+	int status = 500;
 
 	if (doc != NULL)
 		change.value = json_object_to_json_string_ext(doc,
 		    JSON_C_TO_STRING_NOSLASHESCAPE);
-	if (change.value == NULL || strlen(change.value) >= RECORD_MAX) {
+	if (change.value != NULL && strlen(change.value) < RECORD_MAX)
+		status = rewrite(st, file, &change);
+	else
 		log_line("%s: record of %s: out of memory, or too large",
 		    file, key);
-		json_object_put(doc);
-		return 500;
-	}
-	if ((status = lock_take(st, &lock)) == 0) {
-		status = rewrite(st, file, &change);
-		close(lock);
-	}
 	json_object_put(doc);
 	return status;
 }
@@ -623,11 +621,40 @@ store_ids(const struct store *st, struct json_object **ids)
 	return ret == ENOENT ? 0 : db_status(INSTALLATIONS, "reading", ret);
 }
 
-int
-store_put(const struct store *st, const struct installation *inst)
+/* Under the lock: has somebody stored another secret since old was read? */
+static int
+check_unchanged(const struct store *st, const struct installation *inst,
+    const struct installation *old)
 {
-	return put_record(st, INSTALLATIONS, inst->oauth_id,
-	    installation_write(inst));
+	struct installation now = { .oauth_secret = "" };
+	const int status = store_find(st, inst->oauth_id, &now);
+
+	if (status != 0 && status != 404)
+		return status;
+	if (status == 404)
+		now.oauth_secret[0] = '\0';
+	if (strcmp(now.oauth_secret, old->oauth_secret) == 0 ||
+	    strcmp(now.oauth_secret, inst->oauth_secret) == 0)
+		return 0;
+	log_line("%s was installed anew meanwhile", inst->oauth_id);
+	return 409;
+}
+
+int
+store_put(const struct store *st, const struct installation *inst,
+    const struct installation *old)
+{
+	int status, lock;
+
+	if ((status = lock_take(st, &lock)) != 0)
+		return status;
+	if (old != NULL)
+		status = check_unchanged(st, inst, old);
+	if (status == 0)
+		status = write_record(st, INSTALLATIONS, inst->oauth_id,
+		    installation_write(inst));
+	close(lock);
+	return status;
 }
 
 /* Under the lock: is the record still the one that was looked at? */
@@ -687,5 +714,12 @@ int
 store_put_token(const struct store *st, const char *oauth_id,
     const struct token *token)
 {
-	return put_record(st, TOKENS, oauth_id, token_write(token));
+	int status, lock;
+
+	if ((status = lock_take(st, &lock)) == 0) {
+		status = write_record(st, TOKENS, oauth_id,
+		    token_write(token));
+		close(lock);
+	}
+	return status;
 }

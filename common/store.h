@@ -26,7 +26,7 @@
  *
  * All functions return 0 or an HTTP status, with the reason in the log:
  *	404	no such record (store_find, store_find_token; not logged)
- *	409	the record is not the expected one (store_remove)
+ *	409	the record is not the expected one (store_put, store_remove)
  *	500	a directory or file that is missing, not ours or damaged
  *	503	the lock was not free in time, or the disk is full
  */
@@ -90,8 +90,14 @@ int store_find(const struct store *st, const char *oauth_id,
 /* The oauth_ids of all installations, an array that the caller releases. */
 int store_ids(const struct store *st, struct json_object **ids);
 
-/* Add the installation, or replace the one of the same oauth_id. */
-int store_put(const struct store *st, const struct installation *inst);
+/*
+ * Add the installation, or replace the one of the same oauth_id.  old is what
+ * was stored when the proof began (all zero: nothing), or NULL for whatever
+ * there is: where another secret is stored by now, it is a 409, for somebody
+ * was faster.
+ */
+int store_put(const struct store *st, const struct installation *inst,
+    const struct installation *old);
 
 /*
  * Remove the installation if it is still the one with this secret, and its

@@ -63,13 +63,17 @@ tokens() {
 no_courier=/bin/true
 the_courier=$tmp/cgi-bin/courier
 
+# Settings in $settings, one a word, add to those of keep() and courier().
+settings=
+
 # keep ID…: the installations that fresh() puts into a directory
 keep() {
 	mkdir -m 700 "$tmp/installed"
 	for keep_id; do
 		credentials "$keep_id" >"$tmp/credentials"
+		# shellcheck disable=SC2086 # one word a setting
 		cgi installed POST HIPCHAT_DATA_DIR="$tmp/installed" \
-			<"$tmp/credentials"
+			$settings <"$tmp/credentials"
 		[ "$status" = 200 ] || die "not installed: $(cat "$tmp/stderr")"
 	done
 }
@@ -115,18 +119,17 @@ exec_courier() {
 }
 
 # courier [ARGUMENT…]: run it to its end; sets $rc, fills $tmp/out, $tmp/stderr
-# $settings, if any, adds to the environment.
 courier() {
 	rc=0
 	# shellcheck disable=SC2086 # one word a setting
-	(exec_courier ${settings:-} timeout 300 "$the_courier" "$@") \
+	(exec_courier $settings timeout 300 "$the_courier" "$@") \
 		>"$tmp/out" 2>"$tmp/stderr" </dev/null || rc=$?
 }
 
 # start_courier [ARGUMENT…]: in the background, as $courier_pid
 start_courier() {
 	# shellcheck disable=SC2086 # one word a setting
-	(exec_courier ${settings:-} "$the_courier" "$@") \
+	(exec_courier $settings "$the_courier" "$@") \
 		>"$tmp/courier.out" 2>&1 </dev/null &
 	courier_pid=$!
 }

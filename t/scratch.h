@@ -151,7 +151,7 @@ sample_put(const struct store *st, int i, int version)
 {
 	const struct installation inst = sample(i, version);
 
-	return store_put(st, &inst);
+	return store_put(st, &inst, NULL);
 }
 
 #endif

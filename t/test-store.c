@@ -32,8 +32,8 @@ test_installations(void)
 	is_int(store_find(&s.st, one.oauth_id, &got), 404,
 	    "nothing is found before the first put");
 	is_int(store_remove(&s.st, &one), 0, "to remove nothing is success");
-	is_int(store_put(&s.st, &one), 0, "the first installation is put");
-	is_int(store_put(&s.st, &other), 0, "... and another");
+	is_int(store_put(&s.st, &one, NULL), 0, "the first installation is put");
+	is_int(store_put(&s.st, &other, NULL), 0, "... and another");
 	is_int(store_find(&s.st, one.oauth_id, &got), 0, "it is found");
 	ok(sample_same(&got, &one), "... every member of it");
 	is_int(store_find(&s.st, "f3100c47", &got), 404, "a prefix is not");
@@ -41,7 +41,7 @@ test_installations(void)
 	one = sample(1, 2);
 	one.room_id = 0;
 	one.group_id = INT64_MAX - 1;
-	is_int(store_put(&s.st, &one), 0, "it is replaced");
+	is_int(store_put(&s.st, &one, NULL), 0, "it is replaced");
 	is_int(store_find(&s.st, one.oauth_id, &got), 0, "... and found");
 	ok(sample_same(&got, &one), "... as it is now, without a room");
 
@@ -63,7 +63,7 @@ test_mismatch(void)
 	struct scratch s;
 
 	scratch_open(&s);
-	store_put(&s.st, &inst);
+	store_put(&s.st, &inst, NULL);
 	store_put_token(&s.st, inst.oauth_id, &token);
 	capture_start(&log);
 	is_int(store_remove(&s.st, &old), 409,
@@ -104,8 +104,8 @@ test_tokens(void)
 	ok(store_find_token(&s.st, other.oauth_id, &got) == 0 &&
 	    strcmp(got.text, token.text) == 0, "... and found");
 
-	store_put(&s.st, &one);
-	store_put(&s.st, &other);
+	store_put(&s.st, &one, NULL);
+	store_put(&s.st, &other, NULL);
 	is_int(store_remove(&s.st, &one), 0, "an installation goes");
 	is_int(store_find_token(&s.st, one.oauth_id, &got), 404,
 	    "... and its token with it");
@@ -135,7 +135,7 @@ test_largest(void)
 	fill(inst.token_url, sizeof(inst.token_url), '/');
 	fill(inst.api_url, sizeof(inst.api_url), '"');
 	inst.group_id = inst.room_id = INT64_MAX - 1;
-	is_int(store_put(&s.st, &inst), 0, "every member at its largest");
+	is_int(store_put(&s.st, &inst, NULL), 0, "every member at its largest");
 	is_int(store_find(&s.st, inst.oauth_id, &got), 0, "... is found");
 	ok(sample_same(&got, &inst), "... and the same");
 	scratch_close(&s);
@@ -339,7 +339,7 @@ put_unwritable(const struct scratch *s)
 		return 1;
 	if (store_open(&st, s->dir) != 0)
 		return 2;
-	status = store_put(&st, &inst);
+	status = store_put(&st, &inst, NULL);
 	if (status == 500)
 		status = store_remove(&st, &inst);
 	if (status == 500 && store_find(&st, inst.oauth_id, &inst) != 0)
@@ -586,7 +586,7 @@ test_files(void)
 	struct scratch s;
 
 	scratch_open(&s);
-	store_put(&s.st, &inst);
+	store_put(&s.st, &inst, NULL);
 	store_put_token(&s.st, inst.oauth_id, &token);
 	store_find(&s.st, inst.oauth_id, &got);
 	store_find_token(&s.st, inst.oauth_id, &token);

@@ -6,10 +6,11 @@
  *
  * Runs the program COUNT times, CLIENTS at once, each time with the next of
  * the REQUEST files: its first line is the Authorization header, the rest the
- * body.  In a body ten zeros are replaced by the number of the run, so that
- * no message id comes twice.  The environment is the caller's.  Then it waits
- * for what the program left behind (the courier), whose parent it becomes, so
- * that the kernel's own accounts tell about that, too.
+ * body.  In a body ten zeros are replaced by a number that grows, from one
+ * call of spend to the next too, so that no message id comes twice.  The
+ * environment is the caller's.  Then it waits for what the program left
+ * behind (the courier), whose parent it becomes, so that the kernel's own
+ * accounts tell about that, too.
  *
  * Prints four numbers: CPU time in microseconds, user and system, of all runs
  * of the program, and of what was left behind; and the largest resident sizes
@@ -29,6 +30,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CLIENTS_MAX 64
@@ -64,7 +66,7 @@ read_request(const char *path, char *text)
 
 /* Take the header off into the environment, and number the body. */
 static char *
-prepare(const char *path, char *text, long run)
+prepare(const char *path, char *text, long serial)
 {
 	char *body, *id, number[32];
 
@@ -73,7 +75,7 @@ prepare(const char *path, char *text, long run)
 	    (id = strstr(body, PLACEHOLDER)) == NULL)
 		errx(1, "%s: no request", path);
 	*body++ = '\0';
-	snprintf(number, sizeof(number), "%010ld", run);
+	snprintf(number, sizeof(number), "%010ld", serial);
 	memcpy(id, number, strlen(PLACEHOLDER));
 	snprintf(number, sizeof(number), "%zu", strlen(body));
 	if (setenv("HTTP_AUTHORIZATION", text, 1) != 0 ||
@@ -178,6 +180,7 @@ main(int argc, char *argv[])
 	struct account program = { 0, 0 }, left = { 0, 0 };
 	const long count = argc > 4 ? strtol(argv[1], NULL, 10) : 0;
 	const long n = argc > 4 ? strtol(argv[2], NULL, 10) : 0;
+	const long serial = (long)(time(NULL) % 100000) * 100000;
 	char text[REQUEST_MAX + 1];
 	const char *body;
 	long run;
@@ -187,7 +190,8 @@ main(int argc, char *argv[])
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
 		err(1, "prctl");
 	for (run = 0; run < count; run++) {
-		body = prepare(argv[4 + run % (argc - 4)], text, run);
+		body = prepare(argv[4 + run % (argc - 4)], text,
+		    serial + run);
 		while ((client = find(clients, n, 0)) == NULL)
 			reap(clients, n, &program, &left);
 		start(client, argv[3], body);

@@ -82,7 +82,7 @@ endpoint_prepare_store(void)
 	fuzz_check(mkdtemp(endpoint.dir) != NULL, "mkdtemp");
 	atexit(endpoint_clean_up);
 	fuzz_check(store_open(&st, endpoint.dir) == 0 &&
-	    store_put(&st, &inst) == 0, "the store");
+	    store_put(&st, &inst, NULL) == 0, "the store");
 	fuzz_check(outbox_open(&box, &st) == 0, "the outbox");
 	endpoint.trigger = outbox_trigger(&box);
 	fuzz_check(endpoint.trigger >= 0, "the trigger");

@@ -1,0 +1,53 @@
+/*
+ * install: see install.h.  The network is asked between two looks at the
+ * store, without its lock; store_put() sees to it that what was there at the
+ * first look is there still.
+ */
+#include <string.h>
+
+#include "hipchat.h"
+#include "install.h"
+#include "log.h"
+
+/* What is stored under this id, in *old; an empty one if nothing is. */
+static int
+look_up(const struct store *st, const struct installation *inst,
+    struct installation *old)
+{
+	const int status = store_find(st, inst->oauth_id, old);
+
+	if (status == 404) {
+		memset(old, 0, sizeof(*old));
+		return 0;
+	}
+	if (status == 0 &&
+	    strcmp(old->capabilities_url, inst->capabilities_url) != 0) {
+		log_line("%s was installed by another HipChat, %s",
+		    inst->oauth_id, old->capabilities_url);
+		return 403;
+	}
+	return status;
+}
+
+int
+install(const struct config *cfg, struct installation *inst)
+{
+	struct installation old;
+	struct token token;
+	struct store st;
+	int status;
+
+	if ((status = store_open(&st, cfg->data_dir)) != 0)
+		return status;
+	status = look_up(&st, inst, &old);
+	if (status == 0)
+		status = hipchat_discover(cfg, inst);
+	if (status == 0)
+		status = hipchat_token(cfg, inst, &token);
+	if (status == 0)
+		status = store_put(&st, inst, &old);
+	if (status == 0)
+		status = store_put_token(&st, inst->oauth_id, &token);
+	store_close(&st);
+	return status;
+}

@@ -1,0 +1,151 @@
+#!/bin/sh
+# Somebody who is not HipChat removes: other people's installations, with
+# documents of his own, and browsers are sent elsewhere.  Nothing of it changes
+# the store, and no connection is made to where the add-on must not go.
+. t/lib.sh
+. t/courier.sh
+. t/attack.sh
+
+# browse REDIRECT INSTALLABLE: GET /uninstalled with these
+browse() {
+	attack uninstalled GET QUERY_STRING="$(jq -nr --arg r "$1" \
+		--arg i "$2" '"redirect_url=\($r | @uri)&installable_url=\($i | @uri)"')"
+}
+
+# ends NAME: the answer sends nobody anywhere, and has the usual headers only
+ends() {
+	! grep -Eqv '^((Status|Content-Type|Content-Length|Cache-Control): .*)?$' \
+		"$tmp/headers" || ok "$1: no header of it" false ||
+		diag "$(cat "$tmp/headers")"
+}
+
+# put_up DOCUMENT: what the stand-in will answer to the next GET of an
+# installable
+put_up() {
+	fault '"route": "installable", "fault": "body", "status": 200,
+		"body": '"$(printf %s "$1" | jq -Rs .)"
+}
+
+redirect_urls() {
+	installable=$HIPCHAT/v2/installable/1
+	for url in https://example.com/ http://127.0.0.1:9/ //example.com/ / \
+		/addons addons '' "https:$HIPCHAT" javascript:alert\(1\) \
+		'data:text/html,x' "${HIPCHAT#http:}" "${HIPCHAT#http://}" \
+		"$HIPCHAT@example.com/" "$HIPCHAT.example.com/" \
+		"$HIPCHAT\\@example.com/" "$HIPCHAT\\.example.com/" \
+		'https:\\api.hipchat.com\' '/\example.com' \
+		"https://example.com\\.hipchat.com/" \
+		"https://api.hipchat.com%0d%0aX-Forged:%20yes@example.com/" \
+		"$HIPCHAT/
+X-Forged: yes" "$HIPCHAT/$(printf '\r')" "$HIPCHAT/ x" \
+		"$HIPCHAT/$(printf '\t')" "$HIPCHAT/<script>" "$HIPCHAT/\"" \
+		"http://localhost:$port/" "http://[::1]:$port/" \
+		"https://hipchat.com/" "http://api.hipchat.com/" \
+		"$HIPCHAT/$(head -c 3000 /dev/zero | tr '\0' x)"; do
+		browse "$url" "$installable"
+		refused 400 "redirect_url $(shown "$url")"
+		alone "redirect_url $(shown "$url")"
+		ends "redirect_url $(shown "$url")"
+	done
+	for query in "redirect_url=$HIPCHAT/%00x" "redirect_url=$HIPCHAT/%" \
+		"redirect_url=$HIPCHAT/&redirect_url=http://example.com/" \
+		"redirect_url=$HIPCHAT/%0d%0aSet-Cookie:%20a=b" \
+		"redirect_url=%ff%fe"; do
+		attack uninstalled GET \
+			QUERY_STRING="$query&installable_url=$installable"
+		refused 400 "query $query"
+		ends "query $query"
+	done
+}
+
+installable_urls() {
+	back=$HIPCHAT/addons
+	for url in https://example.com/x http://127.0.0.1:9/ \
+		"http://localhost:$port/x" "http://x@127.0.0.1:$port/x" \
+		'https://[::1]/x' file:///etc/passwd "$HIPCHAT\\@example.com/" \
+		http://api.hipchat.com/x; do
+		browse "$back" "$url"
+		refused 403 "installable_url $url"
+		alone "installable_url $url"
+		ends "installable_url $url"
+	done
+	names=api.hipchat.com=127.0.0.1
+	browse "$back" https://api.hipchat.com/x
+	is "$status" 502 'installable_url on a host inside'
+	called 'resolve api.hipchat.com' 'which is not called'
+	names=
+
+	installable=$HIPCHAT/v2/installable/1
+	for how in huge endless html truncated half \
+		'redirect", "location": "http://127.0.0.1:9/' \
+		"redirect\", \"location\": \"$installable"; do
+		fault "\"route\": \"installable\", \"fault\": \"$how\""
+		browse "$back" "$installable"
+		refused 502 "installable: $how"
+		called "$to_hipchat" "installable: $how: one call"
+	done
+	browse "$back" "$installable"
+	refused 502 'an installable that is not there'
+}
+
+# What there is belongs to somebody else.
+documents() {
+	put_up "{\"oauthId\": \"$a\", \"oauthSecret\": \"forged\"}"
+	browse "$back" "$installable"
+	refused 403 "a document with the victim's id and a forged secret"
+	put_up "$(jq -c --arg id "$a" '.oauthId = $id' "$tmp/b.json")"
+	browse "$back" "$installable"
+	refused 403 "a document with the victim's id and one's own secret"
+	ends "a document with the victim's id and one's own secret"
+	put_up "$(jq -c '.oauthSecret = ""' "$tmp/a.json")"
+	browse "$back" "$installable"
+	refused 502 "a document with an empty secret"
+	put_up "$(jq -c '.oauthSecret = null' "$tmp/a.json")"
+	browse "$back" "$installable"
+	refused 502 "a document with null for a secret"
+	put_up "{\"oauthId\": \"$b\", $(jq -c . "$tmp/a.json" | cut -c 2-)"
+	browse "$back" "$installable"
+	refused 502 'a document with two ids'
+}
+
+removals() {
+	for id in "$a" "$b"; do
+		attack installed DELETE PATH_INFO="/$id"
+		refused 409 "DELETE of somebody's id"
+		attack uninstalled POST CONTENT_TYPE=application/json <<-END
+			{"oauthId": "$id"}
+		END
+		refused 409 "POST of somebody's id"
+		attack uninstalled POST QUERY_STRING="oauthId=$id" </dev/null
+		refused 409 "POST of somebody's id in the query"
+	done
+	# HipChat is not there: that is no proof of anything
+	fault '"route": "token", "fault": "reset_before"'
+	attack installed DELETE PATH_INFO="/$a"
+	refused 503 'DELETE while HipChat is away'
+	fault '"route": "token", "fault": "status", "status": 500'
+	attack installed DELETE PATH_INFO="/$a"
+	refused 503 'DELETE while HipChat is ill'
+	fault '"route": "token", "fault": "status", "status": 404'
+	attack installed DELETE PATH_INFO="/$a"
+	refused 503 'DELETE while HipChat has no tokens'
+	fault '"route": "token", "fault": "status", "status": 429'
+	attack installed DELETE PATH_INFO="/$a"
+	refused 503 'DELETE while HipChat limits the rate'
+	fault '"route": "token", "fault": "html"'
+	attack installed DELETE PATH_INFO="/$a"
+	refused 503 'DELETE while HipChat shows a web page'
+	for id in ../installations.db "$a/" "/$a" "$a%00" ''; do
+		attack installed DELETE PATH_INFO="/$id"
+		case $status in 204 | 404) status=none ;; esac
+		is "$status" none "DELETE of '$id'"
+		changes_nothing "DELETE of '$id'"
+		alone "DELETE of '$id'"
+	done
+}
+
+redirect_urls
+installable_urls
+documents
+removals
+done_testing
