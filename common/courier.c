@@ -205,20 +205,25 @@ used_up(const struct lane *lane, const char *name)
 	return !http_header(&lane->call, name, &left) || left == 0;
 }
 
-/* HipChat's rate limits: both sets of headers come with every answer. */
+/*
+ * HipChat's rate limits: both sets of headers come with every answer.  If
+ * neither limit is used up, the nearer reset must do.
+ */
 static void
 rate_limited(struct courier *c, struct lane *lane)
 {
 	const int64_t flood = reset_ms(lane, "X-FloodControl-Reset");
 	const int64_t rate = reset_ms(lane, "X-Ratelimit-Reset");
+	const bool flooded = used_up(lane, "X-FloodControl-Remaining");
+	const bool limited = used_up(lane, "X-Ratelimit-Remaining");
 	int64_t ms = http_retry_after(&lane->call) * 1000;
 
-	if (flood > ms && used_up(lane, "X-FloodControl-Remaining"))
+	if (flooded && flood > ms)
 		ms = flood;
-	if (rate > ms && used_up(lane, "X-Ratelimit-Remaining"))
+	if (limited && rate > ms)
 		ms = rate;
-	if (ms == 0)	/* it does not say which limit: the nearer one */
-		ms = flood != 0 && (flood < rate || rate == 0) ? flood : rate;
+	if (ms == 0 && !flooded && !limited)
+		ms = flood < rate ? flood : rate;
 	if (ms == 0)
 		back_off(c, lane, "rate limit");
 	else

@@ -1,9 +1,9 @@
 /*
  * outbox: see outbox.h, which states how files move and who wakes whom.
  *
- * A key is remembered after HipChat has said yes and before the message is
- * removed: a courier killed in between finds the key and sends nothing twice;
- * killed before, it repeats what was in flight.
+ * A delivered message is moved to seen/, under its key as a name: in one step
+ * it leaves the queue and is remembered.  A courier killed before that repeats
+ * what was in flight.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -570,21 +570,15 @@ outbox_seen(const struct outbox *box, const char *name, const char *key)
 void
 outbox_delivered(const struct outbox *box, const char *name, const char *key)
 {
-	struct timespec times[2] = { { .tv_nsec = 0 } };
-	char path[PATH_LEN];
-	int fd;
+	char from[PATH_LEN], to[PATH_LEN];
 
-	if (*key != '\0') {
-		path_to(path, "seen", key);
-		fd = openat(box->dirfd, path,
-		    O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-		times[0].tv_sec = times[1].tv_sec = outbox_arrival(name);
-		if (fd < 0 || futimens(fd, times) != 0)
-			log_line("outbox/%s: %s", path, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-	}
-	outbox_remove(box, "new", name);
+	path_to(from, "new", name);
+	path_to(to, "seen", key);
+	if (*key == '\0')
+		outbox_remove(box, "new", name);
+	else if (renameat(box->dirfd, from, box->dirfd, to) != 0 &&
+	    errno != ENOENT)
+		log_errno(from, "moving to seen/");
 }
 
 int
@@ -666,9 +660,11 @@ forget_in(const struct outbox *box, const char *dir, const char *oauth_id)
 int
 outbox_forget(const struct outbox *box, const char *oauth_id)
 {
-	const int status = forget_in(box, "new", oauth_id);
+	int status = forget_in(box, "new", oauth_id);
 
-	return status != 0 ? status : forget_in(box, "failed", oauth_id);
+	if (status == 0)
+		status = forget_in(box, "failed", oauth_id);
+	return status != 0 ? status : forget_in(box, "seen", oauth_id);
 }
 
 /* The writer of a file below tmp/ is in its name: TIME-PID-N. */

@@ -6,7 +6,7 @@
  *	DATA_DIR/outbox/new/	TIME-PID-N: one JSON file a notification; the
  *				names sort in the order of arrival
  *	DATA_DIR/outbox/failed/	given up, each with its "reason"
- *	DATA_DIR/outbox/seen/	what was delivered in the last ten minutes
+ *	DATA_DIR/outbox/seen/	KEY: what was delivered in the last ten minutes
  *	DATA_DIR/outbox/trigger	a FIFO
  *	DATA_DIR/outbox/lock	held by the one courier
  *	DATA_DIR/outbox/status.json	what the courier waits for, and why
@@ -98,7 +98,7 @@ void outbox_reserve(struct outbox *box, const char *courier);
 /* Wake the courier, or let the one that was reserved start. */
 void outbox_wake(const struct outbox *box);
 
-/* Remove the messages of an installation, failed ones too. */
+/* Remove the messages of an installation, failed and delivered ones too. */
 int outbox_forget(const struct outbox *box, const char *oauth_id);
 
 /* ---- for the courier ---- */
@@ -134,7 +134,7 @@ void outbox_release(struct outbox_message *msg);
 /* Was a message of this key, put within ten minutes of it, delivered? */
 bool outbox_seen(const struct outbox *box, const char *name, const char *key);
 
-/* HipChat has it: remember its key and remove it. */
+/* HipChat has it: move it to seen/, or away if it has no key. */
 void outbox_delivered(const struct outbox *box, const char *name,
     const char *key);
 

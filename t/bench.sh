@@ -5,8 +5,9 @@
 # One private Apache (event, mod_cgid) serves a static file, the floor (the
 # smallest possible CGI program, linked statically), the add-on, and
 # /echo-direct, an /echo that calls HipChat before it answers.  wrk loads them
-# in turn, in short rounds, and the median counts, since a machine has other
-# things to do.  Absolute numbers are this machine's; the ratios travel.
+# in turn, in short rounds, and the median of the rounds counts, since a
+# machine has other things to do.  Absolute numbers are this machine's; the
+# ratios travel.
 #
 # Then spend.c runs echo and echo-direct without Apache, and accounts for the
 # CPU time and memory that they take, the courier's included.
@@ -15,9 +16,9 @@
 # the courier has one request in flight for each.  Numbers make nothing fail;
 # a message that is acknowledged and does not arrive does.
 #
-#	ROUNDS=5 DURATION=2 CLIENTS=8 MESSAGES=400 t/bench.sh
+#	ROUNDS=9 DURATION=1 CLIENTS=8 MESSAGES=400 t/bench.sh
 . t/lib.sh
-rounds=${ROUNDS:-5} seconds=${DURATION:-2} clients=${CLIENTS:-8}
+rounds=${ROUNDS:-9} seconds=${DURATION:-1} clients=${CLIENTS:-8}
 messages=${MESSAGES:-400}
 
 # What HipChat takes to answer where it is said to be slow, in ms
@@ -42,10 +43,19 @@ calculate() {
 # note NAME VALUE: of this round
 note() { echo "$2" >>"$tmp/$1.rounds"; }
 
+# middle: the median of the numbers on standard input
+middle() {
+	sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+}
+
 # median NAME: of what was noted
-median() {
-	sort -n "$tmp/$1.rounds" | awk '{ v[NR] = $1 }
-		END { print v[int((NR + 1) / 2)] }'
+median() { middle <"$tmp/$1.rounds"; }
+
+# ratio NAME BASE: the median of the rounds' ratios, as what else the machine
+# does in a round is in both
+ratio() {
+	paste "$tmp/$1.rounds" "$tmp/$2.rounds" |
+		awk '{ printf "%.3f\n", $1 / $2 }' | middle
 }
 
 # How many messages have reached HipChat
@@ -214,15 +224,13 @@ line() { printf '%-36s %10s %10s   %s\n' "$1" "$2" "$3" "${4:-}"; }
 # row TITLE NAME [TARGET]: requests per second
 row() {
 	line "$1" "$(calculate 'sprintf("%.1f", a[1])' "$(median "$2")")" \
-		"$(calculate 'sprintf("%.2f", a[1] / a[2])' \
-			"$(median "$2")" "$(median floor)")" "${3:-}"
+		"$(ratio "$2" floor)" "${3:-}"
 }
 
 # cost TITLE NAME BASELINE [TARGET]: CPU time of a message
 cost() {
 	line "$1" "$(calculate 'sprintf("%.2f", a[1] / 1000)' \
-		"$(median "$2")")" "$(calculate 'sprintf("%.2f", a[1] / a[2])' \
-		"$(median "$2")" "$(median "$3")")" "${4:-}"
+		"$(median "$2")")" "$(ratio "$2" "$3")" "${4:-}"
 }
 
 echo "$clients clients, median of $rounds rounds of $seconds s"

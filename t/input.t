@@ -3,93 +3,8 @@
 # would hand it over, by environment and standard input.  Whatever comes, the
 # answer is the one of the contract in HipChat's envelope, the log has one line
 # about it, and nothing changes on disk.
-#
-# There are hundreds of requests, so the checks of each are the shell's own.
 . t/lib.sh
-
-in=$tmp/in
-allow=
-
-# What the data directory holds: names, and the contents of files.
-disk() {
-	(
-		cd "$tmp/data" || exit
-		find . | sort
-		find . -type f -exec cksum {} + | sort
-	)
-}
-
-# unchanged NAME: since $before, by all the requests of a section
-unchanged() {
-	is "$(disk)" "$before" "$1: nothing has changed on disk"
-}
-
-# Sets $headers, in one line and without the length, which has to be right,
-# $body, and $lines, the number of lines in the log.
-read_answer() {
-	headers='' length=0 body='' lines=0
-	while read -r name value; do
-		case $name in
-		'') ;;
-		Content-Length:) length=$value ;;
-		*) headers="$headers$name $value; " ;;
-		esac
-	done <"$tmp/headers"
-	while IFS= read -r line; do
-		body="$body$line
-"
-	done <"$tmp/body"
-	while IFS= read -r line; do
-		lines=$((lines + 1))
-	done <"$tmp/stderr"
-	[ "$length" = ${#body} ] || headers="${headers}Length: $length; "
-}
-
-# judge HEADERS BODY-PATTERN LOG-LINES NAME: the last answer
-judge() {
-	read_answer
-	case "$rc $lines $headers$body" in
-	"0 $3 $1"$2) ok "$4" true ;;
-	*)
-		ok "$4" false || diag "exit $rc, $lines log line(s)
-$(cat "$tmp/headers" "$tmp/body" "$tmp/stderr")
-expected: $1$2, $3 log line(s)"
-		;;
-	esac
-}
-
-# refused STATUS NAME: so was the last request, and the reason logged once
-refused() {
-	case $1 in
-	400) phrase='Bad Request' ;;
-	401) phrase=Unauthorized ;;
-	403) phrase=Forbidden ;;
-	404) phrase='Not Found' ;;
-	405) phrase='Method Not Allowed' ;;
-	411) phrase='Length Required' ;;
-	413) phrase='Payload Too Large' ;;
-	500) phrase='Internal Server Error' ;;
-	esac
-	judge "Status: $1 $phrase; Content-Type: application/json; Cache-Control: no-store; ${allow:+Allow: $allow; }" \
-		"{\"error\":{\"code\":$1,\"message\":\"?*\",\"type\":\"$phrase\"}}
-" 1 "$2: $1"
-	printf %s "$body" >>"$tmp/envelopes"
-}
-
-# fine STATUS LOG-LINES NAME: an answer without a body
-fine() {
-	judge "Status: $1; Cache-Control: no-store; " '' "$2" "$3: $1"
-}
-
-# put FORMAT [ARGUMENT…]: the next request's body, by printf
-put() { printf "$@" >"$in"; }
-
-# post PROGRAM [ARGUMENT…]: that body
-post() {
-	post_program=$1
-	shift
-	cgi "$post_program" POST "$@" <"$in"
-}
+. t/verdict.sh
 
 # The outbox is made by the first webhook; from then on nothing may change.
 put '{}'
@@ -261,7 +176,7 @@ unfit() {
 	for value; do
 		jq -c "$unfit_member = $value" "$tmp/document" >"$in"
 		post "$unfit_program"
-		refused 400 "$unfit_program: $unfit_member = $(printf %.20s "$value")"
+		refused 400 "$unfit_program: $unfit_member = $(shown "$value")"
 	done
 }
 # absent PROGRAM DOCUMENT MEMBER…: each is needed
@@ -418,7 +333,7 @@ for host in '' / a/b 'a b' 'a"b' '<script>' '"><x' u@h 'a?b' 'a#b' 'a\b' \
 	a,b a%2f '[::1' '[]' :80 a:b a:1:2 "$(printf 'a\tb')" \
 	"$(printf 'a\r\nX: y')" "$(printf '\303\251')" "$(printf '%0600d' 0)"; do
 	cgi capabilities GET HTTP_HOST="$host"
-	refused 400 "Host $(printf %.20s "$host" | tr '\t\r\n#' '????')"
+	refused 400 "Host $(shown "$host")"
 done
 cgi capabilities GET HTTP_HOST='<script>' HIPCHAT_BASE_URL=https://a.example/x
 is "$status $(jq -r .links.self "$tmp/body")" \
@@ -435,14 +350,6 @@ quiet "$tmp/stderr" '... and nothing logged'
 
 # ---- settings ---------------------------------------------------------------
 
-# generic NAME: the client learns no more than that
-generic() {
-	case $body in
-	*'"message":"The add-on is misconfigured"'*) ok "$1" true ;;
-	*) ok "$1" false || diag "$body" ;;
-	esac
-}
-
 # misconfigured SETTING VALUE: all programs say so
 misconfigured() {
 	put %s "$hook"
@@ -450,7 +357,7 @@ misconfigured() {
 		method=POST
 		[ "$program" != capabilities ] || method=GET
 		cgi "$program" "$method" "$1=$2" <"$in"
-		refused 500 "$program: $1=$(printf %.20s "$2")"
+		refused 500 "$program: $1=$(shown "$2")"
 		like "$(cat "$tmp/stderr")" "^$program: $1: " '... in the log'
 		generic '... and there only'
 	done
@@ -567,10 +474,5 @@ refused 500 'no template'
 cgi capabilities GET HIPCHAT_TEMPLATE_DIR="$tmp/none"
 refused 500 'no template directory'
 
-# ---- all of the above -------------------------------------------------------
-
-is "$(jq -r '[keys[], (.error | keys[])] | join(" ")' "$tmp/envelopes" 2>&1 |
-	sort -u)" 'error code message type' \
-	'every envelope is JSON, with these members and no others'
-
+envelopes
 done_testing

@@ -1,0 +1,108 @@
+# t/verdict.sh - what a request without a server came to: the answer, the log
+# and the disk.  Part of the tests that send hundreds of bad ones, so the checks
+# of each are the shell's own.  Comes after lib.sh.
+
+in=$tmp/in	# the next request's body
+allow=		# the Allow header of a refusal
+
+# What the data directory holds: names, and the contents of files.
+disk() {
+	(
+		cd "$tmp/data" || exit
+		find . | sort
+		find . -type f -exec cksum {} + | sort
+	)
+}
+
+# unchanged NAME: since $before, by all the requests of a section
+unchanged() {
+	is "$(disk)" "$before" "$1: nothing has changed on disk"
+}
+
+# Sets $headers, in one line and without the length, which has to be right,
+# $body, and $lines, the number of lines in the log.
+read_answer() {
+	headers='' length=0 body='' lines=0
+	while read -r name value; do
+		case $name in
+		'') ;;
+		Content-Length:) length=$value ;;
+		*) headers="$headers$name $value; " ;;
+		esac
+	done <"$tmp/headers"
+	while IFS= read -r line; do
+		body="$body$line
+"
+	done <"$tmp/body"
+	while IFS= read -r line; do
+		lines=$((lines + 1))
+	done <"$tmp/stderr"
+	[ "$length" = ${#body} ] || headers="${headers}Length: $length; "
+}
+
+# judge HEADERS BODY-PATTERN LOG-LINES NAME: the last answer
+judge() {
+	read_answer
+	case "$rc $lines $headers$body" in
+	"0 $3 $1"$2) ok "$4" true ;;
+	*)
+		ok "$4" false || diag "exit $rc, $lines log line(s)
+$(cat "$tmp/headers" "$tmp/body" "$tmp/stderr")
+expected: $1$2, $3 log line(s)"
+		;;
+	esac
+}
+
+# refused STATUS NAME: so was the last request, and the reason logged once
+refused() {
+	case $1 in
+	400) phrase='Bad Request' ;;
+	401) phrase=Unauthorized ;;
+	403) phrase=Forbidden ;;
+	404) phrase='Not Found' ;;
+	405) phrase='Method Not Allowed' ;;
+	409) phrase=Conflict ;;
+	411) phrase='Length Required' ;;
+	413) phrase='Payload Too Large' ;;
+	500) phrase='Internal Server Error' ;;
+	502) phrase='Bad Gateway' ;;
+	503) phrase='Service Unavailable' ;;
+	esac
+	judge "Status: $1 $phrase; Content-Type: application/json; Cache-Control: no-store; ${allow:+Allow: $allow; }" \
+		"{\"error\":{\"code\":$1,\"message\":\"?*\",\"type\":\"$phrase\"}}
+" 1 "$2: $1"
+	printf %s "$body" >>"$tmp/envelopes"
+}
+
+# fine STATUS LOG-LINES NAME: an answer without a body
+fine() {
+	judge "Status: $1; Cache-Control: no-store; " '' "$2" "$3: $1"
+}
+
+# shown TEXT: as much of it as the name of a test bears
+shown() { printf %.40s "$1" | tr '\t\r\n#\\' '?????'; }
+
+# put FORMAT [ARGUMENT…]: the next request's body, by printf
+put() { printf "$@" >"$in"; }
+
+# post PROGRAM [ARGUMENT…]: that body
+post() {
+	post_program=$1
+	shift
+	cgi "$post_program" POST "$@" <"$in"
+}
+
+# generic NAME: the client learns no more than that
+generic() {
+	case $body in
+	*'"message":"The add-on is misconfigured"'*) ok "$1" true ;;
+	*) ok "$1" false || diag "$body" ;;
+	esac
+}
+
+# envelopes: of all refusals so far
+envelopes() {
+	is "$(jq -r '[keys[], (.error | keys[])] | join(" ")' \
+		"$tmp/envelopes" 2>&1 | sort -u)" 'error code message type' \
+		'every envelope is JSON, with these members and no others'
+}
