@@ -600,7 +600,7 @@ open_courier(struct courier *c, const struct config *cfg)
 	memset(c, 0, sizeof(*c));
 	c->cfg = cfg;
 	c->trigger = c->lock = c->store.dirfd = -1;
-	c->box = (struct outbox){ -1, -1, -1 };
+	c->box = (struct outbox){ NULL, -1, -1, -1 };
 	status = store_open(&c->store, cfg->data_dir);
 	if (status == 0)
 		status = outbox_open(&c->box, &c->store);

@@ -62,6 +62,7 @@ outbox_open(struct outbox *box, const struct store *st)
 	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 	int status;
 
+	box->data_dir = st->dir;
 	box->trigger = box->starter = -1;
 	box->dirfd = openat(st->dirfd, "outbox", flags);
 	if (box->dirfd < 0 && errno == ENOENT &&
@@ -420,8 +421,11 @@ is_visible(const struct dirent *entry)
 int
 outbox_list(const struct outbox *box, const char *dir, struct dirent ***list)
 {
-	const int n = scandirat(box->dirfd, dir, list, is_visible, by_name);
+	char path[4096];
+	int n;
 
+	snprintf(path, sizeof(path), "%s/outbox/%s", box->data_dir, dir);
+	n = scandir(path, list, is_visible, by_name);
 	if (n < 0)
 		log_errno(dir, "listing it in the outbox");
 	return n;

@@ -56,6 +56,7 @@
 #define OUTBOX_REASON_MAX 160
 
 struct outbox {
+	const char *data_dir;	/* the store's; outlives the outbox */
 	int dirfd;	/* DATA_DIR/outbox */
 	int trigger;	/* open for writing, after outbox_reserve(), or -1 */
 	int starter;	/* to the child that can start a courier, or -1 */

@@ -162,9 +162,8 @@ bad_installs() {
 		".oauthSecret = ([range(20)] | map(\"$made_up\") | add)" \
 		".oauthSecret = [\"$made_up\"]" \
 		".oauthSecret = {\"$made_up\": 1}" \
-		".oauthId = .oauthSecret" ".oauthId = \"$made_up \"" \
+		".oauthId = \"\(.oauthSecret) \"" ".oauthId = [.oauthSecret]" \
 		".roomId = .oauthSecret" ".groupId = .oauthSecret" \
-		".capabilitiesUrl = .oauthSecret" \
 		".capabilitiesUrl = \"https://example.com/?\(.oauthSecret)\"" \
 		".capabilitiesUrl = \"https://example.com/#\(.oauthSecret)\"" \
 		".capabilitiesUrl = \"https://x:\(.oauthSecret)@example.com/\"" \

@@ -89,7 +89,7 @@ int
 main(void)
 {
 	struct webhook hook = { .program = "echo-direct",
-	    .outbox = { -1, -1, -1 } };
+	    .outbox = { NULL, -1, -1, -1 } };
 	struct config cfg;
 	struct cgi cgi;
 	int status = cgi_read(&cgi, hook.program, CGI_POST);
