@@ -98,11 +98,14 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	    address->protocol);
 }
 
-/* The URL without its query, which may hold a secret, for the log. */
+/* As much of the URL as may be logged: what follows may hold a secret. */
 static int
 shown(const char *url)
 {
-	return (int)strcspn(url, "?#");
+	const size_t len = strcspn(url, "?#");
+
+	return (int)(memchr(url, '@', len) == NULL ? len :
+	    strcspn(url, ":"));
 }
 
 /* libcurl passes NULL for a part that is absent. */

@@ -144,7 +144,8 @@ like "$(cat "$tmp/stderr" "$box/courier.log" 2>/dev/null)" \
 # A name that the certificate is not for.
 settings=$trust=$tmp/ca.pem
 fresh name
-sed "s|$origin|https://localhost:${origin##*:}|" "$tmp/credentials" \
+jq --arg url "https://localhost:${origin##*:}/v2/capabilities" \
+	'.oauthId = "another" | .capabilitiesUrl = $url' "$tmp/credentials" \
 	>"$tmp/localhost"
 cgi installed POST HIPCHAT_DATA_DIR="$box" HIPCHAT_CA_FILE="$tmp/ca.pem" \
 	HIPCHAT_ALLOWED_HOSTS="https://localhost:${origin##*:}" <"$tmp/localhost"

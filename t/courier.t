@@ -494,8 +494,7 @@ full_disk() {
 		apart='unshare -rm'
 	fi
 	if ! $apart mount -t tmpfs none "$tmp/data" 2>"$tmp/stderr"; then
-		tap_run=$((tap_run + 1))
-		echo "ok $tap_run - full disk # SKIP no mount: $(cat "$tmp/stderr")"
+		skip 'full disk' "no mount: $(cat "$tmp/stderr")"
 		return
 	fi
 	fresh full

@@ -67,14 +67,6 @@ await_clients() {
 
 # ---- couriers ---------------------------------------------------------------
 
-couriers() {
-	for couriers_dir in /proc/[0-9]*; do
-		[ ! "$couriers_dir/exe" -ef "$tmp/cgi-bin/courier" ] ||
-			echo "${couriers_dir#/proc/}"
-	done
-}
-is_running() { [ -n "$(couriers)" ]; }
-
 # kill_couriers: $KILLS of them, each some random time after the last
 kill_couriers() {
 	killed=0

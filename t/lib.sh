@@ -201,8 +201,8 @@ wait_for() {
 
 # ---- processes --------------------------------------------------------------
 
-# A zombie has no executable any more: so it has ended.
-alive() { [ -e "/proc/$1/exe" ]; }
+# A zombie has ended.
+alive() { grep -q '^State:.[^XZ]' "/proc/$1/status" 2>/dev/null; }
 said_or_gone() { [ -s "$1" ] || ! alive "$2"; }
 gone() { ! alive "$1"; }
 

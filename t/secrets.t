@@ -14,8 +14,11 @@ case $B in /*) ;; *) B=$PWD/$B ;; esac
 umask 0
 ulimit -c unlimited 2>/dev/null || diag 'core files are limited already'
 mkdir "$tmp/elsewhere"		# a place that is not theirs, but open to all
+courier_name=c-${tmp##*.}
+cp "$B/cgi-bin/courier" "$tmp/$courier_name"
 start_hipchatd
 start_apache HIPCHAT_WEBHOOK_AUTH=jwt HIPCHAT_DEBUG=1 \
+	HIPCHAT_COURIER="$tmp/$courier_name" \
 	TMPDIR="$tmp/elsewhere" HOME="$tmp/elsewhere"
 umask 022
 outside=$(cd "$tmp" && find cgi-bin templates elsewhere apache/htdocs -ls)
@@ -70,18 +73,18 @@ holds() {
 	grep -alrF -f "$tmp/secrets" "$@" 2>/dev/null | sed "s|^$tmp/||" | sort
 }
 
-# pids PROGRAM: those of ours.  /proc/PID/stat can be read by all.
+# pids PROGRAM: those of it that Apache has running.  /proc/PID/stat can be read
+# by all, /proc/PID/exe not, once the program has entered its sandbox.
 pids() {
 	cat /proc/[0-9]*/stat 2>/dev/null | awk -v name="($1)" \
 		-v apache="$apache_pid" '{ parent[$1] = $4; comm[$1] = $2 }
 		END { for (pid in comm) if (comm[pid] == name &&
 			parent[parent[pid]] == apache) print pid }'
 }
-# A courier is nobody's child, but it holds the lock.
+# A courier is nobody's child: ours is known by its name.
 courier_pid() {
-	courier_inode=$(stat -c %i "$tmp/data/outbox/lock" 2>/dev/null)
-	awk -v inode=":${courier_inode:-none}\$" '$2 == "FLOCK" && $6 ~ inode {
-		print $5 }' /proc/locks
+	cat /proc/[0-9]*/stat 2>/dev/null |
+		sed -n "s/^\([0-9]*\) ($courier_name) [^Z].*/\1/p"
 }
 runs() { [ -n "$(pids "$1")" ]; }
 courier_runs() { [ -n "$(courier_pid)" ]; }
@@ -142,7 +145,7 @@ under_way() {
 	wait_for courier_runs || die 'no courier runs'
 	confined "$(courier_pid)" courier
 	# readable for root only, or with the sanitizers, which need it
-	is "$(tr '\0' '\n' <"/proc/$(courier_pid)/environ" 2>/dev/null |
+	is "$(cat "/proc/$(courier_pid)/environ" 2>/dev/null | tr '\0' '\n' |
 		grep -E '^(HTTP_|QUERY_|CONTENT_|REMOTE_|AUTH)')" '' \
 		"courier: its environment has nothing of the request's"
 	# should it break down in the middle of it
@@ -338,14 +341,14 @@ stop_apache
 
 # ---- every program, under other masks ---------------------------------------
 
-# under UMASK COMMAND…: for env(1)'s place
+# in env(1)'s arguments: with another mask, in a directory of nobody's
 masked='umask "$1"; shift; cd "$1" || exit; shift; exec "$@"'
 
 # What echo gives to the courier is written down on the way.
 cat >"$tmp/witness" <<-END
 	#!/bin/sh
 	{ env; printf '%s\n' "\$0" "\$@"; } >"$tmp/witnessed"
-	exec "$B/cgi-bin/courier" "\$@"
+	exec "$tmp/$courier_name" "\$@"
 END
 chmod 755 "$tmp/witness"
 start_apache HIPCHAT_WEBHOOK_AUTH=jwt

@@ -82,9 +82,19 @@ start_apache() {
 stop_apache() {
 	[ -z "$apache_pid" ] || end "$apache_pid"
 	apache_pid=
-	for stop_pid in $(ls -l /proc/[0-9]*/exe 2>/dev/null |
+	for stop_pid in $(couriers) $(ls -l /proc/[0-9]*/exe 2>/dev/null |
 		sed -n "s|.* /proc/\([0-9]*\)/exe -> $tmp/.*|\1|p"); do
 		end "$stop_pid"
+	done
+}
+
+# couriers: the pids of those that hold the lock of an outbox in our directory.
+# A sandboxed program's exe is only root's to read; /proc/locks is everybody's.
+couriers() {
+	for couriers_lock in $(find "$tmp" -path '*/outbox/lock' 2>/dev/null); do
+		couriers_inode=$(stat -c %i "$couriers_lock") || continue
+		sed -n "s/.* FLOCK .* WRITE \([0-9]*\) [^ ]*:$couriers_inode .*/\1/p" \
+			/proc/locks
 	done
 }
 

@@ -239,8 +239,12 @@ test_modes(mode_t mask)
 	mode_t old;
 	size_t i;
 
-	old = umask(mask);
-	open_fixture(&f);
+	scratch_open(&f.s);
+	store_close(&f.s.st);
+	old = umask(mask);	/* store_open() sets its own */
+	if (store_open(&f.s.st, f.s.dir) != 0 ||
+	    outbox_open(&f.box, &f.s.st) != 0)
+		die(f.s.dir);
 	is_int(mode_of(&f.box, "."), 0700, "umask %03o: outbox/ is 0700",
 	    (unsigned int)mask);
 	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
@@ -312,6 +316,21 @@ at(int seconds, char name[OUTBOX_NAME_MAX])
 	return name;
 }
 
+/* Deliver a message that came so many seconds after T0. */
+static void
+deliver(const struct outbox *box, int seconds, const char *key)
+{
+	struct timespec times[2] = { { .tv_sec = T0 + seconds } };
+	char name[OUTBOX_NAME_MAX], path[OUTBOX_NAME_MAX + 8];
+
+	times[1] = times[0];
+	snprintf(path, sizeof(path), "new/%s", at(seconds, name));
+	plant(box, path, "{}", 2);
+	if (utimensat(box->dirfd, path, times, 0) != 0)
+		die(path);
+	outbox_delivered(box, name, key);
+}
+
 static void
 test_seen(void)
 {
@@ -323,7 +342,7 @@ test_seen(void)
 	capture_start(&log);
 	ok(!outbox_seen(&f.box, at(0, name), "ab12"),
 	    "a key is not seen before it is delivered");
-	outbox_delivered(&f.box, at(0, name), "ab12");
+	deliver(&f.box, 0, "ab12");
 	ok(outbox_seen(&f.box, at(0, name), "ab12"), "it is afterwards");
 	ok(outbox_seen(&f.box, at(600, name), "ab12"),
 	    "... ten minutes later");
@@ -332,13 +351,17 @@ test_seen(void)
 	ok(!outbox_seen(&f.box, at(601, name), "ab12"),
 	    "... but not after more than that");
 	ok(!outbox_seen(&f.box, at(1, name), "ab13"), "another key is not");
-	outbox_delivered(&f.box, at(700, name), "ab12");
+	deliver(&f.box, 700, "ab12");
 	ok(outbox_seen(&f.box, at(1299, name), "ab12"),
 	    "delivered again, it counts from then");
-	outbox_delivered(&f.box, at(0, name), "");
+	deliver(&f.box, 0, "");
 	ok(!outbox_seen(&f.box, at(0, name), ""), "no key is never seen");
+	outbox_delivered(&f.box, at(1, name), "ab14");
+	ok(!outbox_seen(&f.box, at(1, name), "ab14"),
+	    "nor is what was removed while it was delivered");
 	is_line(capture_stop(&log), "", "nothing of this is logged");
 	is_int(count(&f.box, "seen"), 1, "... nor remembered");
+	is_int(count(&f.box, "new"), 0, "... nor left");
 	close_fixture(&f);
 }
 
@@ -490,12 +513,15 @@ test_forget(void)
 	put(&f.box, ID, "", "three");
 	put(&f.box, OTHER, "", "four");
 	put(&f.box, ID, "", "five");
+	put(&f.box, ID, "aa", "six");
+	outbox_delivered(&f.box, name_of(&f.box, "new", 3, name), "aa");
 	plant(&f.box, "failed/odd", "?", 1);
 	capture_start(&log);
 	is_int(outbox_forget(&f.box, ID), 0, "an installation is forgotten");
 	capture_stop(&log);
 	is_int(count(&f.box, "new"), 1, "... what it had queued goes");
 	is_int(count(&f.box, "failed"), 2, "... and what had failed");
+	is_int(count(&f.box, "seen"), 0, "... and what was delivered");
 	is_str(text_of(&f.box, "new", name_of(&f.box, "new", 0, name), text),
 	    "four", "what another one has queued stays");
 	is_str(text_of(&f.box, "failed", name_of(&f.box, "failed", 0, name),
