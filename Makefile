@@ -4,7 +4,7 @@
 #	make run	the same, and leave it running until Ctrl-C
 #	make test	install what is missing, build, run every test
 #	make install	into prefix, CGIDIR, DATADIR, STATEDIR below DESTDIR
-#	make asan lint fuzz bench uninstall clean
+#	make asan lint fuzz soak bench uninstall clean
 
 prefix	 = /usr/local
 CGIDIR	 = $(prefix)/lib/hipchat-cgi
@@ -35,9 +35,6 @@ STATIC	:= $(shell for flags in '-static-pie -Wl,--no-warnings' -static-pie; do \
 PROGRAMS = capabilities installed uninstalled echo courier
 COMMON	:= $(patsubst %.c,$B/obj/%.o,$(filter-out common/courier.c,\
 	   $(wildcard common/*.c)))
-STAND_IN := $(patsubst %.c,$B/obj/%.o,$(wildcard t/hipchatd/*.c))
-TESTS	:= $(patsubst t/%.c,$B/t/%,$(wildcard t/*.c))
-BENCHES	:= $(patsubst t/%.c,$B/t/%,$(wildcard t/bench/*.c))
 
 all: $(PROGRAMS:%=$B/cgi-bin/%)
 
@@ -48,11 +45,6 @@ $B/cgi-bin/installed:	LIBS = -lcurl -ldb $(CORE)
 $B/cgi-bin/uninstalled:	LIBS = -lcurl -ldb $(CORE)
 $B/cgi-bin/echo:	LIBS = $(STATIC) -ldb $(CORE)
 $B/cgi-bin/courier:	LIBS = -lcurl -ldb $(CORE)
-$B/t/hipchatd:		LIBS = -lmicrohttpd -lcurl -ljson-c -lpcre2-8 -lnettle \
-			       -lpthread
-$(TESTS):		LIBS = -lcurl -ldb $(CORE)
-$(BENCHES):		LIBS = -static
-$B/t/bench/echo-direct:	LIBS = -lcurl -ldb $(CORE)
 
 $B/cgi-bin/%: $B/obj/cgi-bin/%.o $B/libhipchat.a
 	@mkdir -p $(@D)
@@ -80,22 +72,6 @@ FORCE:
 $B/obj/common/config.o: DEFINES = -DDATA_DIR='"$(STATEDIR)"' \
 	-DTEMPLATE_DIR='"$(DATADIR)/templates"'
 
-$B/t/hipchatd: $(STAND_IN)
-	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(LIBS)
-
-$B/t/%: $B/obj/t/%.o $B/libhipchat.a
-	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(LIBS)
-
-$B/t/bench/%: $B/obj/t/bench/%.o
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
-
-$B/t/bench/echo-direct: $B/obj/t/bench/echo-direct.o $B/libhipchat.a
-	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(LIBS)
-
 # ---- what a newcomer types --------------------------------------------------
 
 deps:
@@ -106,43 +82,14 @@ test-deps:
 
 built: test-deps
 	@$(MAKE) -s --no-print-directory -j2 all tests
-tests: $B/t/hipchatd $(TESTS)
 
 demo run: built
 	@B=$B t/demo.sh $@
 
 test: built
-	@B=$B prove -j4 -e t/run t/*.t $(TESTS)
+	@B=$B prove -j4 -e t/run t/*.t $(filter-out %/soak,$(TESTS))
 
-# ---- what its developers type -----------------------------------------------
-
-SAN	= -fsanitize=address,undefined -fno-sanitize-recover=undefined
-asan:
-	@t/deps.sh build test asan
-	@$(MAKE) --no-print-directory B=$B/asan STATIC= HARD=-fPIE \
-	    CFLAGS="-O1 -g -fno-omit-frame-pointer $(SAN)" test
-
-lint:
-	@t/deps.sh build test lint
-	@B=$B t/lint.sh
-
-FUZZERS	:= $(patsubst t/fuzz/%.c,$B/fuzz/%,$(wildcard t/fuzz/*.c))
-FUZZ_S	= 60
-fuzz:
-	@t/deps.sh build fuzz
-	@$(MAKE) -s --no-print-directory -j2 fuzzers B=$B/fuzz CC=clang STATIC= HARD= \
-	    CFLAGS="-O1 -g -fno-omit-frame-pointer $(SAN) \
-	    -fsanitize=fuzzer-no-link"
-	@B=$B/fuzz t/fuzz/run.sh $(FUZZ_S)
-fuzzers: $(FUZZERS)
-$B/fuzz/%: t/fuzz/%.c $B/libhipchat.a
-	@mkdir -p $(@D)
-	$(COMPILE) -fsanitize=fuzzer -o $@ $^ -lcurl -ldb $(CORE)
-
-bench: built
-	@t/deps.sh bench
-	@$(MAKE) -s --no-print-directory $(BENCHES)
-	@B=$B t/bench.sh
+include t/check.mk
 
 # ---- installation -----------------------------------------------------------
 
@@ -165,8 +112,6 @@ uninstall:
 clean:
 	rm -rf $B
 
-.PHONY: all deps test-deps built tests demo run test asan lint fuzz \
-	fuzzers bench install \
-	uninstall clean
+.PHONY: all deps test-deps built demo run test install uninstall clean
 .SECONDARY:
 -include $(shell find $B/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,64 @@
+# t/check.mk - the part of the Makefile that tests, measures and breaks things
+
+STAND_IN := $(patsubst %.c,$B/obj/%.o,$(wildcard t/hipchatd/*.c))
+TESTS	:= $(patsubst t/%.c,$B/t/%,$(wildcard t/*.c))
+BENCHES	:= $(patsubst t/%.c,$B/t/%,$(wildcard t/bench/*.c))
+FUZZERS	:= $(patsubst t/fuzz/%.c,$B/fuzz/%,$(wildcard t/fuzz/*.c))
+
+$B/t/hipchatd:		LIBS = -lmicrohttpd -lcurl -ljson-c -lpcre2-8 -lnettle \
+			       -lpthread
+$(TESTS):		LIBS = -lcurl -ldb $(CORE)
+$(BENCHES):		LIBS = -static
+$B/t/bench/echo-direct:	LIBS = -lcurl -ldb $(CORE)
+
+$B/t/hipchatd: $(STAND_IN)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
+$B/t/%: $B/obj/t/%.o $B/libhipchat.a
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
+$B/t/bench/%: $B/obj/t/bench/%.o
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
+
+$B/t/bench/echo-direct: $B/obj/t/bench/echo-direct.o $B/libhipchat.a
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
+tests: $B/t/hipchatd $(TESTS)
+
+SAN	= -fsanitize=address,undefined -fno-sanitize-recover=undefined
+asan:
+	@t/deps.sh build test asan
+	@$(MAKE) --no-print-directory B=$B/asan STATIC= HARD=-fPIE \
+	    CFLAGS="-O1 -g -fno-omit-frame-pointer $(SAN)" test
+
+# load and faults for minutes, and the couriers' deaths in full
+soak: built
+	@B=$B SOAK_S=60 KILLS=200 WEBHOOKS=2000 \
+	    prove -v -e t/run t/soak.t t/kill-courier.t
+
+lint:
+	@t/deps.sh build test lint
+	@B=$B t/lint.sh
+
+FUZZ_S	= 60
+fuzz:
+	@t/deps.sh build fuzz
+	@$(MAKE) -s --no-print-directory -j2 fuzzers B=$B/fuzz CC=clang \
+	    STATIC= HARD= CFLAGS="-O1 -g -fno-omit-frame-pointer $(SAN) \
+	    -fsanitize=fuzzer-no-link"
+	@B=$B/fuzz t/fuzz/run.sh $(FUZZ_S)
+fuzzers: $(FUZZERS)
+$B/fuzz/%: t/fuzz/%.c $B/libhipchat.a
+	@mkdir -p $(@D)
+	$(COMPILE) -fsanitize=fuzzer -o $@ $^ -lcurl -ldb $(CORE)
+
+bench: built
+	@t/deps.sh bench
+	@$(MAKE) -s --no-print-directory $(BENCHES)
+	@B=$B t/bench.sh
+
+.PHONY: tests asan soak lint fuzz fuzzers bench
