@@ -49,9 +49,12 @@ install_as() {
 	attack installed POST <"$tmp/post.json"
 }
 
-# install_from URL: with another capabilitiesUrl; backslashes are as they are
+# install_from URL: a new id, and this capabilitiesUrl; backslashes are as they
+# are
+nobody=00000000-0000-4000-8000-000000000000
 install_from() {
-	jq --arg url "$1" '.capabilitiesUrl = $url' "$tmp/a.json" \
+	jq --arg id "$nobody" --arg url "$1" \
+		'.oauthId = $id | .capabilitiesUrl = $url' "$tmp/a.json" \
 		>"$tmp/post.json"
 	attack installed POST <"$tmp/post.json"
 }

@@ -62,10 +62,7 @@ ratio() {
 reached() { control GET rooms | jq '[.[].messages] | add'; }
 
 # How many wait in the outbox
-queued() {
-	set -- "$tmp"/data/outbox/new/*
-	[ -e "$1" ] && echo $# || echo 0
-}
+queued() { ls "$tmp/data/outbox/new" | wc -l | tr -d ' '; }
 drained() { [ "$(queued)" = 0 ]; }
 
 slow_hipchat() {

@@ -139,18 +139,6 @@ stop_courier() {
 	:
 }
 
-# couriers: the pids of those that hold the lock of an outbox in our directory.
-# (An ordinary user may not ask /proc for their executable: sandbox.h.)
-couriers() {
-	for couriers_lock in $(find "$tmp" -path '*/outbox/lock'); do
-		couriers_inode=$(ls -i "$couriers_lock")
-		for couriers_pid in $(awk -v end=":${couriers_inode%% *}" '
-			$2 == "FLOCK" && $6 ~ end "$" { print $5 }' /proc/locks); do
-			[ "$(cat "/proc/$couriers_pid/comm")" != courier ] ||
-				echo "$couriers_pid"
-		done
-	done 2>/dev/null # they come and go
-}
 is_running() { [ -n "$(couriers)" ]; }
 
 # files DIRECTORY: how many there are in this part of the outbox

@@ -373,6 +373,18 @@ duplicates() {
 	courier
 	is "$(said "$room1" twin)" 'twin1 twin3 twin1' \
 		'duplicates: but after more than that'
+	# One that has waited for long, behind a HipChat that was down, and that
+	# a courier finds when it starts.
+	webhook "$a" "$room1" m2 twin3
+	older twin3 600
+	key=$(jq -r .key "$box"/outbox/new/*)
+	touch -d "@$(($(date +%s) - 900))" "$box/outbox/seen/$key"
+	courier
+	is "$(said "$room1" twin)" 'twin1 twin3 twin1' \
+		'duplicates: nor because it was queued for long'
+	courier
+	ok 'duplicates: then the old key goes' \
+		[ ! -e "$box/outbox/seen/$key" ]
 	like "$(cat "$box/courier.log")" ': dropped, a duplicate$' \
 		'duplicates: in the log'
 }
@@ -466,11 +478,13 @@ damaged() {
 	echo '[]' >"$box/outbox/new/1000000000000000000-1-2"
 	head -c 600000 /dev/zero >"$box/outbox/new/1000000000000000000-1-3"
 	echo 'hello' >"$box/outbox/new/mail"
+	: >"$box/outbox/tmp/1000000000000000000-$(sh -c 'echo $$')-0"
 	queue "$a" "$room1" good2
 	courier
 	is "$rc $(said "$room1" good) $(files new)" '0 good1 good2 0' \
 		'damaged files do not stop the queue'
 	is "$(files failed)" 5 '... but are set aside'
+	is "$(files tmp)" 0 '... and what a dead writer left is swept away'
 	is "$(wc -c <"$box/outbox/failed/1000000000000000000-1-3" |
 		tr -d ' ')" 600000 '... as they are'
 	is "$(grep -c ' courier: outbox/new/' "$box/courier.log")" 5 \
@@ -483,7 +497,7 @@ damaged() {
 	queue "$a" "$room1" good3
 	courier
 	is "$rc $(said "$room1" good3)" '0 good3' \
-		'a damaged status.json is in nobody’s way'
+		'a damaged status.json is in no one'"'"'s way'
 }
 
 # The disk is full when the message is to be put: a file system of our own.
@@ -569,7 +583,7 @@ removal() {
 		'removal: nor has what was in flight left anything'
 	courier
 	is "$(state "has(\"$gone\")")" false 'removal: the status knows it no more'
-	is "$(state ".[\"$a\"].failed")" 1 'removal: the others’ are untouched'
+	is "$(state ".[\"$a\"].failed")" 1 'removal: the others' are untouched'
 }
 empty_for() { ! grep -rq "$1" "$box/outbox/new"; }
 

@@ -198,16 +198,17 @@ bad_installs() {
 }
 
 bad_removals() {
+	browser="/uninstalled?redirect_url=$HIPCHAT/&installable_url=$HIPCHAT"
 	ask DELETE "/installed/$a"
 	is "$status" 409 'DELETE of what is installed'
 	made_up
 	fault '"route": "installable", "fault": "body", "status": 200, "body":
 		"{\"oauthId\": \"'"$a"'\", \"oauthSecret\": \"'"$made_up"'\"}"'
-	ask GET "/uninstalled?redirect_url=$HIPCHAT/&installable_url=$HIPCHAT/v2/installable/1"
+	ask GET "$browser/v2/installable/1"
 	is "$status" 403 'a document with another secret'
 	fault '"route": "installable", "fault": "body", "status": 200, "body":
 		"{\"oauthId\": \"'"$a"'\", \"oauthSecret\": \"'"$secret"'\""'
-	ask GET "/uninstalled?redirect_url=$HIPCHAT/&installable_url=$HIPCHAT/v2/installable/1"
+	ask GET "$browser/v2/installable/1"
 	is "$status" 502 'a document that is cut'
 	fault '"route": "token", "fault": "status", "status": 500'
 	ask POST /uninstalled -d "oauthId=$a"
@@ -297,7 +298,7 @@ nothing_leaked() {
 
 kept_to_itself() {
 	is "$(find "$tmp/data" \( -type d ! -perm 700 \) -o \
-		\( ! -type d ! -perm 600 \) | xargs -r ls -ld)" '' \
+		\( ! -type d ! -perm 600 \) -exec ls -ld {} +)" '' \
 		"$1: all files are the owner's alone"
 	ok "$1: the queue's too" [ -p "$tmp/data/outbox/trigger" ]
 	is "$(cd "$tmp" && find cgi-bin templates elsewhere apache/htdocs -ls)" \

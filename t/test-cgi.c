@@ -106,7 +106,7 @@ find_long(const char *text, size_t len, char out[CGI_URL_MAX])
 static void
 test_length(void)
 {
-	char *const out = malloc(CGI_URL_MAX);	/* the sanitizer watches it */
+	char *const out = malloc(CGI_URL_MAX);	/* which sanitizers watch */
 
 	if (out == NULL)
 		die("malloc");

@@ -472,7 +472,7 @@ test_several_addresses(void)
 /* ---- a server on loopback ---- */
 
 /* Answer one connection after the other; the path tells how. */
-static void
+static void __attribute__((noreturn))
 serve(int fd)
 {
 	static char body[HTTP_REPLY_MAX + 2];
@@ -648,7 +648,7 @@ test_proxy(const struct server *s)
 int
 main(void)
 {
-	struct server server;
+	struct server server = { .pid = -1 };
 
 	server_start(&server);
 	test_urls();

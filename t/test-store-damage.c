@@ -55,7 +55,7 @@ static struct {
 	long left;	/* calls that succeed; -1: all of them */
 	int error;
 	bool struck;
-	bool directory;	/* what failed first was fsync of the directory */
+	bool directory;	/* first to fail was fsync of the directory */
 } disk = { .left = -1 };
 
 static bool

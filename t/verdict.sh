@@ -23,18 +23,18 @@ unchanged() {
 # $body, and $lines, the number of lines in the log.
 read_answer() {
 	headers='' length=0 body='' lines=0
-	while read -r name value; do
-		case $name in
+	while read -r header_name header_value; do
+		case $header_name in
 		'') ;;
-		Content-Length:) length=$value ;;
-		*) headers="$headers$name $value; " ;;
+		Content-Length:) length=$header_value ;;
+		*) headers="$headers$header_name $header_value; " ;;
 		esac
 	done <"$tmp/headers"
-	while IFS= read -r line; do
-		body="$body$line
+	while IFS= read -r body_line; do
+		body="$body$body_line
 "
 	done <"$tmp/body"
-	while IFS= read -r line; do
+	while read -r log_line; do
 		lines=$((lines + 1))
 	done <"$tmp/stderr"
 	[ "$length" = ${#body} ] || headers="${headers}Length: $length; "

@@ -1,0 +1,104 @@
+#!/bin/sh
+# Load and faults, through a real Apache: soak.c says what is done, and what
+# must have come of it.  SOAK_S is the seconds of each of its three parts, 2
+# unless told otherwise ("make soak"), SOAK_CLIENTS how many there are.
+#
+# To fill a disk takes one of our own, so this test goes into a mount
+# namespace of its own, where there are such: as root, or in a user namespace.
+
+# own_mounts HOW…: can unshare(1) give us a place to mount something?
+own_mounts() {
+	unshare "$@" sh -c 'mount --make-rprivate / 2>/dev/null
+		mount -t tmpfs none /tmp' >/dev/null 2>&1
+}
+if [ -z "${SOAK_DISK:-}" ]; then
+	export SOAK_DISK=1
+	! own_mounts -m || exec unshare -m "$0"
+	user_namespace='--map-current-user --keep-caps -m'
+	# shellcheck disable=SC2086 # three words
+	! own_mounts $user_namespace || exec unshare $user_namespace "$0"
+	SOAK_DISK=0
+fi
+
+. t/lib.sh
+
+# The mount has to go before the directory can.
+trap leave EXIT
+leave() {
+	leave_status=$?
+	[ "$SOAK_DISK" != 1 ] || umount -l "$tmp/data"
+	(exit "$leave_status")
+	clean_up
+}
+if [ "$SOAK_DISK" = 1 ]; then
+	mount --make-rprivate / 2>/dev/null
+	mount -t tmpfs -o mode=700 none "$tmp/data" ||
+		die 'no file system for the data directory'
+fi
+
+# A courier is nobody's child: ours are known by their name, which all can see,
+# as they can see the session that Apache and its children are in.
+courier_name=c-${tmp##*.}
+cp "$B/cgi-bin/courier" "$tmp/$courier_name"
+start_hipchatd
+start_apache HIPCHAT_WEBHOOK_AUTH=jwt HIPCHAT_COURIER="$tmp/$courier_name"
+main_pid=$apache_pid
+
+ours() {
+	cat /proc/[0-9]*/stat 2>/dev/null | awk -v name="($courier_name)" \
+		-v session="$main_pid" '$3 != "Z" &&
+		($6 == session || $2 == name) { print $1, $2 }'
+}
+nobody() { [ -z "$(ours)" ]; }
+# in place of servers.sh's, which asks for what a lazy unmount hides
+couriers() { ours | sed -n "s/^\([0-9]*\) ($courier_name)/\1/p"; }
+descriptors() { ls "/proc/$1/fd" | wc -l; }
+
+http GET "$ADDON/capabilities"
+is "$status" 200 'the add-on serves'
+before=$(descriptors "$main_pid")
+
+ADDON=$ADDON HIPCHAT=$HIPCHAT SOAK_APACHE=$main_pid SOAK_DATA=$tmp/data \
+	SOAK_COURIER=$tmp/$courier_name SOAK_S=${SOAK_S:-2} \
+	"$B/t/soak" >"$tmp/soak.out"
+rc=$?
+sed 's/^ok \([0-9]*\) - /    ok \1 - /; s/^not ok /    not ok /
+	s/^1\.\./    1../; s/^#/    #/' "$tmp/soak.out"
+grep '^#' "$tmp/soak.out"
+is "$rc" 0 'the soak' || diag "$(grep '^not ok' "$tmp/soak.out")"
+
+# Who is left, and with what?  The last message has started a courier.
+is "$(descriptors "$main_pid")" "$before" 'Apache has as many descriptors'
+room=$(control POST rooms '{"name":"last"}' | jq .id)
+control POST install "{\"url\":\"$ADDON/capabilities\",\"room_id\":$room}" \
+	>"$tmp/answer"
+control POST "rooms/$room/say" '{"message":"/echo last"}' >"$tmp/answer"
+# held: what the courier has open; others than root may not look
+held() {
+	ls -l "/proc/$(couriers | head -n 1)/fd" 2>"$tmp/held.error" |
+		sed -n 's/.* -> //p' >"$tmp/held"
+	grep -q '/outbox/trigger$' "$tmp/held" ||
+		grep -q 'Permission denied' "$tmp/held.error"
+}
+ok 'a courier runs' wait_for held
+if [ -s "$tmp/held" ]; then
+	is "$(grep -vE "^($tmp/data(/.*)?|/dev/null|anon_inode:.*|socket:.*)$" \
+		"$tmp/held")" '' 'it has nothing of what Apache had open'
+else
+	tap_run=$((tap_run + 1))
+	echo "ok $tap_run # SKIP descriptors of others can't be seen here"
+fi
+end "$main_pid"
+apache_pid=
+ok 'no process is left' wait_for nobody || diag "$(ours)"
+
+reports='Sanitizer|runtime error:|signal (Segmentation|Abort|Bus|Illegal|Trap)'
+reports="$reports|stack smashing|double free|corrupted"
+is "$(grep -hE "$reports" "$tmp/apache/error_log" "$tmp"/data/courier.log*)" \
+	'' 'nobody crashed'
+quiet "$tmp/hipchatd.log" "the stand-in's log"
+is "$(cd "$tmp/data" && ls -A | grep -Ev \
+	'^(installations\.db|tokens\.db|lock|outbox|courier\.log(\.1)?)$' |
+	grep -Ev '^(__db\.)?(installations|tokens)\.db\.tmp$')" '' \
+	'no other file in the data directory'
+done_testing
