@@ -19,6 +19,7 @@
 #include <nettle/sha2.h>
 
 #include "cgi.h"
+#include "io.h"
 #include "log.h"
 
 /* Seconds until a body that does not arrive is given up. */
@@ -345,23 +346,6 @@ write_headers(const struct cgi *cgi, FILE *out, int status, size_t phrase)
 	fprintf(out, "\r\n");
 }
 
-/* One write(2) for all but the largest; the rest of a short one follows. */
-static bool
-write_all(const char *p, size_t len)
-{
-	while (len > 0) {
-		const ssize_t n = write(STDOUT_FILENO, p, len);
-
-		if (n < 0 && errno != EINTR)
-			return false;
-		if (n > 0) {
-			p += n;
-			len -= (size_t)n;
-		}
-	}
-	return true;
-}
-
 int
 cgi_answer(struct cgi *cgi, int status)
 {
@@ -388,7 +372,8 @@ cgi_answer(struct cgi *cgi, int status)
 		write_headers(cgi, out, status, phrase);
 		if (cgi->method != CGI_HEAD && cgi->document_len > 0)
 			fwrite(cgi->document, 1, cgi->document_len, out);
-		written = fclose(out) == 0 && write_all(response, len);
+		written = fclose(out) == 0 &&
+		    io_write(STDOUT_FILENO, response, len);
 	}
 	free(response);
 	free(cgi->document);

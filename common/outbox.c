@@ -20,6 +20,7 @@
 
 #include <nettle/sha2.h>
 
+#include "io.h"
 #include "json.h"
 #include "log.h"
 #include "outbox.h"
@@ -104,22 +105,6 @@ new_name(char name[OUTBOX_NAME_MAX])
 	    (long long)now.tv_sec, now.tv_nsec, (int)getpid(), n++);
 }
 
-static bool
-write_all(int fd, const char *p, size_t len)
-{
-	while (len > 0) {
-		const ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno != EINTR)
-			return false;
-		if (n > 0) {
-			p += n;
-			len -= (size_t)n;
-		}
-	}
-	return true;
-}
-
 static int
 write_file(const struct outbox *box, const char *path, const char *text)
 {
@@ -129,7 +114,7 @@ write_file(const struct outbox *box, const char *path, const char *text)
 
 	if (fd < 0)
 		return log_errno(path, "creating");
-	written = write_all(fd, text, strlen(text)) && fsync(fd) == 0;
+	written = io_write(fd, text, strlen(text)) && fsync(fd) == 0;
 	if (close(fd) == 0 && written)
 		return 0;
 	return log_errno(path, "writing");

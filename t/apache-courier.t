@@ -8,12 +8,8 @@
 # apaches: the pids of Apache and its children
 apaches() {
 	echo "$apache_pid"
-	for apaches_dir in /proc/[0-9]*; do
-		[ ! "$apaches_dir/exe" -ef "$apache_bin" ] ||
-			! grep -q "^PPid:[^0-9]$apache_pid\$" \
-				"$apaches_dir/status" 2>/dev/null ||
-			echo "${apaches_dir#/proc/}"
-	done
+	awk -v parent="$apache_pid" '$4 == parent { print $1 }' \
+		/proc/[0-9]*/stat 2>/dev/null
 }
 
 # ends PID…: the pipes and sockets that these processes hold, sorted

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # t/courier.sh - what the tests of outbox and courier share.  Read after
 # lib.sh, by a test that has called start_hipchatd.
 #
@@ -138,8 +139,6 @@ stop_courier() {
 	wait "$courier_pid" 2>/dev/null
 	:
 }
-
-is_running() { [ -n "$(couriers)" ]; }
 
 # files DIRECTORY: how many there are in this part of the outbox
 files() { ls "$box/outbox/$1" | wc -l | tr -d ' '; }

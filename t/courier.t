@@ -497,7 +497,7 @@ damaged() {
 	queue "$a" "$room1" good3
 	courier
 	is "$rc $(said "$room1" good3)" '0 good3' \
-		'a damaged status.json is in no one'"'"'s way'
+		'a damaged status.json does no harm'
 }
 
 # The disk is full when the message is to be put: a file system of our own.
@@ -583,7 +583,7 @@ removal() {
 		'removal: nor has what was in flight left anything'
 	courier
 	is "$(state "has(\"$gone\")")" false 'removal: the status knows it no more'
-	is "$(state ".[\"$a\"].failed")" 1 'removal: the others' are untouched'
+	is "$(state ".[\"$a\"].failed")" 1 'removal: the others keep theirs'
 }
 empty_for() { ! grep -rq "$1" "$box/outbox/new"; }
 
@@ -758,10 +758,8 @@ stop_apache
 cp -Rp "$tmp/installed" "$tmp/kept"
 rm -r "$tmp/installed"
 keep "$gone"
-for id in "$a"; do
-	credentials "$id" >"$tmp/credentials"
-	cgi installed POST HIPCHAT_DATA_DIR="$tmp/installed" <"$tmp/credentials"
-done
+credentials "$a" >"$tmp/credentials"
+cgi installed POST HIPCHAT_DATA_DIR="$tmp/installed" <"$tmp/credentials"
 mv "$tmp/installed/installations.db" "$tmp/extra.db"
 rm -r "$tmp/installed"
 mv "$tmp/kept" "$tmp/installed"

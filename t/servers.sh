@@ -93,8 +93,13 @@ stop_apache() {
 couriers() {
 	for couriers_lock in $(find "$tmp" -path '*/outbox/lock' 2>/dev/null); do
 		couriers_inode=$(stat -c %i "$couriers_lock") || continue
-		sed -n "s/.* FLOCK .* WRITE \([0-9]*\) [^ ]*:$couriers_inode .*/\1/p" \
-			/proc/locks
+		for couriers_pid in $(sed -n \
+			"s/.* FLOCK .* WRITE \([0-9]*\) [^ ]*:$couriers_inode .*/\1/p" \
+			/proc/locks); do
+			# the number may be another file's, on another disk
+			! grep -qs courier "/proc/$couriers_pid/comm" ||
+				echo "$couriers_pid"
+		done
 	done
 }
 
