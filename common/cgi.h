@@ -81,8 +81,9 @@ int cgi_document(struct cgi *cgi, char *json, size_t len);
 
 /*
  * Write the one response and release the request.  0 is answered as 204: done,
- * and nothing to say.  For a status from 400 on the body is HipChat's error envelope with cgi_error()'s reason, or with a
- * general one.  Returns main()'s exit status.
+ * and nothing to say.  For a status from 400 on the body is HipChat's error
+ * envelope with cgi_error()'s reason, or with a general one.
+ * Returns main()'s exit status.
  */
 int cgi_answer(struct cgi *cgi, int status);
 

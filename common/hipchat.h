@@ -25,7 +25,8 @@ int hipchat_discover(const struct config *cfg, struct installation *inst);
 /*
  * The request for a token (OAuth 2, client credentials), which borrows from
  * the installation, and what is in its reply: 0 with the token, 403 (not
- * logged), 502.  It is fit for use at once, and in the cache until expires: expires_in less 60 s.
+ * logged), 502.  It is fit for use at once, and in the cache until expires:
+ * expires_in less 60 s.
  */
 void hipchat_token_request(struct http_request *request,
     const struct installation *inst);
