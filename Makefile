@@ -87,7 +87,7 @@ demo run: built
 	@B=$B t/demo.sh $@
 
 test: built
-	@B=$B prove -j4 -e t/run t/*.t $(filter-out %/soak,$(TESTS))
+	@B=$B prove -j6 -e t/run t/*.t $(filter-out %/soak,$(TESTS))
 
 include t/check.mk
 

@@ -100,7 +100,7 @@ couriers() {
 			! grep -qs courier "/proc/$couriers_pid/comm" ||
 				echo "$couriers_pid"
 		done
-	done
+	done | sort -u # /proc/locks may list one twice, read while it changes
 }
 
 # graceful: a graceful restart; returns when the new generation serves.
