@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <time.h>
@@ -103,24 +102,21 @@ static int
 check_pages(const struct store *st, const char *file)
 {
 	const int fd = openat(st->dirfd, file, O_RDONLY | O_CLOEXEC);
-	const char *pages = MAP_FAILED;
+	char head[PAGE_TYPE_AT + 1];
 	struct stat sb;
 	int ret = 0;
 	off_t at;
 
 	if (fd < 0)
 		return errno;
-	if (fstat(fd, &sb) == 0 && sb.st_size > 0 &&
-	    sb.st_size % PAGE_BYTES == 0)
-		pages = mmap(NULL, (size_t)sb.st_size, PROT_READ,
-		    MAP_SHARED, fd, 0);
-	close(fd);
-	if (pages == MAP_FAILED)
-		return DB_VERIFY_BAD;
-	for (at = 0; at < sb.st_size; at += PAGE_BYTES)
-		if (!is_page(pages + at, at / PAGE_BYTES))
+	if (fstat(fd, &sb) != 0 || sb.st_size == 0 ||
+	    sb.st_size % PAGE_BYTES != 0)
+		ret = DB_VERIFY_BAD;
+	for (at = 0; ret == 0 && at < sb.st_size; at += PAGE_BYTES)
+		if (pread(fd, head, sizeof(head), at) != sizeof(head) ||
+		    !is_page(head, at / PAGE_BYTES))
 			ret = DB_VERIFY_BAD;
-	munmap((void *)(uintptr_t)pages, (size_t)sb.st_size);
+	close(fd);
 	return ret;
 }
 

@@ -121,7 +121,7 @@ direct_round() {
 spend() {
 	env -i PATH="$PATH" GATEWAY_INTERFACE=CGI/1.1 REQUEST_METHOD=POST \
 		SERVER_PROTOCOL=HTTP/1.1 SCRIPT_NAME=/echo QUERY_STRING= \
-		CONTENT_TYPE=application/json HIPCHAT_DATA_DIR="$tmp/own" \
+		CONTENT_TYPE=application/json HIPCHAT_DATA_DIR="$apart/own" \
 		HIPCHAT_ALLOWED_HOSTS="$HIPCHAT" HIPCHAT_COURIER_IDLE=1 \
 		"$B/t/bench/spend" "$messages" "$clients" "$2" \
 		"$tmp"/webhooks/* >"$tmp/out" || die "$2 failed"
@@ -163,10 +163,15 @@ install() {
 }
 
 mkdir "$tmp/bench" "$tmp/webhooks"
-mkdir -m 700 "$tmp/own"
 # ext4 without a journal looks through all inodes that anybody has deleted in
-# the same block group lately before it makes a file: so have a group apart
-chattr +T "$tmp/data" "$tmp/own" 2>/dev/null || :
+# a block group lately before it makes a file there: so find a group apart, by
+# a directory of a new name below one that is marked as the top of a hierarchy
+apart=$tmp/${tmp##*.}
+chattr +T "$tmp" 2>/dev/null || :
+mkdir "$apart"
+mkdir -m 700 "$apart/data" "$apart/own"
+rmdir "$tmp/data"
+ln -s "$apart/data" "$tmp/data"
 cp "$B/t/bench/floor" "$B/t/bench/echo-direct" "$tmp/bench/"
 cat >"$tmp/extra.conf" <<-END
 	ScriptAlias /floor "$tmp/bench/floor"
@@ -185,7 +190,7 @@ for client in $(seq "$clients"); do
 	install "$client"
 done
 # and without Apache, whose user may be another one
-cp "$tmp"/data/*.db "$tmp/own/"
+cp "$tmp"/data/*.db "$apart/own/"
 
 # ---- measure ----------------------------------------------------------------
 

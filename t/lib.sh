@@ -28,6 +28,7 @@ HIPCHAT='' ADDON='' hipchatd_pid='' apache_pid=''
 trap clean_up EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
+trap 'exit 141' PIPE
 trap 'exit 143' TERM
 
 clean_up() {
