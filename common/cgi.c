@@ -206,7 +206,6 @@ cgi_read(struct cgi *cgi, const char *program, unsigned int allowed)
 	cgi->allowed = allowed;
 	cgi->path_info = variable("PATH_INFO");
 	cgi->query = variable("QUERY_STRING");
-	cgi->content_type = variable("CONTENT_TYPE");
 	cgi->authorization = variable("HTTP_AUTHORIZATION");
 
 	if ((status = read_method(cgi)) != 0)

@@ -31,7 +31,6 @@ struct cgi {
 	enum cgi_method method;
 	const char *path_info;		/* decoded; "" but for DELETE: "/ID" */
 	const char *query;		/* encoded, without "?"; never NULL */
-	const char *content_type;	/* never NULL */
 	const char *authorization;	/* the header's value; never NULL */
 	char *body;			/* NUL-terminated; "" without a body */
 	size_t body_len;

@@ -23,7 +23,6 @@
  *
  * Log lines go to DATA_DIR/courier.log, or to the terminal if there is one.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -262,8 +261,7 @@ post(struct courier *c, struct lane *lane)
 
 	hipchat_post_request(&request, url, &lane->client->inst,
 	    lane->room_id, &lane->client->token,
-	    json_object_to_json_string_ext(lane->msg.notification,
-	    JSON_C_TO_STRING_NOSLASHESCAPE));
+	    json_text(lane->msg.notification));
 	begin(c, lane, LANE_POST, &request);
 }
 

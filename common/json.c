@@ -273,6 +273,13 @@ json_add(struct json_object *doc, const char *name, struct json_object *value)
 	return false;
 }
 
+const char *
+json_text(struct json_object *doc)
+{
+	return json_object_to_json_string_ext(doc,
+	    JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
 char *
 json_quote(const char *text)
 {
@@ -280,8 +287,7 @@ json_quote(const char *text)
 	char *quoted = NULL;
 
 	if (string != NULL)
-		quoted = strdup(json_object_to_json_string_ext(string,
-		    JSON_C_TO_STRING_NOSLASHESCAPE));
+		quoted = strdup(json_text(string));
 	json_object_put(string);
 	return quoted;
 }

@@ -47,6 +47,9 @@ int json_id(struct json_object *doc, const char *path, int64_t *out);
 bool json_add(struct json_object *doc, const char *name,
     struct json_object *value);
 
+/* The document as compact JSON text, which it owns; NULL without memory. */
+const char *json_text(struct json_object *doc);
+
 /*
  * The text as a JSON string literal, quotes included; the caller frees it.
  * NULL when memory is out.

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,8 +155,7 @@ static int
 put_json(const struct outbox *box, const char *dir, const char *name,
     struct json_object *doc)
 {
-	const char *text = json_object_to_json_string_ext(doc,
-	    JSON_C_TO_STRING_NOSLASHESCAPE);
+	const char *text = json_text(doc);
 
 	if (text != NULL)
 		return put_file(box, dir, name, text);

@@ -403,8 +403,7 @@ write_record(const struct store *st, const char *file, const char *key,
 	int status = 500;
 
 	if (doc != NULL)
-		change.value = json_object_to_json_string_ext(doc,
-		    JSON_C_TO_STRING_NOSLASHESCAPE);
+		change.value = json_text(doc);
 	if (change.value != NULL && strlen(change.value) < RECORD_MAX)
 		status = rewrite(st, file, &change);
 	else

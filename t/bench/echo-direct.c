@@ -24,8 +24,7 @@ notification(const char *message, struct json_object **doc)
 	    json_add(*doc, "message", json_object_new_string(message)) &&
 	    json_add(*doc, "message_format", json_object_new_string("text")) &&
 	    json_add(*doc, "notify", json_object_new_boolean(0)))
-		return json_object_to_json_string_ext(*doc,
-		    JSON_C_TO_STRING_NOSLASHESCAPE);
+		return json_text(*doc);
 	return NULL;
 }
 
