@@ -143,6 +143,7 @@ under_way() {
 	fault '"route": "notification", "fault": "delay", "ms": 0, "hold": true'
 	is "$(say "$room" '/echo three privatetext')" 204 'a slow HipChat'
 	wait_for courier_runs || die 'no courier runs'
+	wait_for confined_yet "$(courier_pid)"
 	confined "$(courier_pid)" courier
 	# readable for root only, or with the sanitizers, which need it
 	is "$(cat "/proc/$(courier_pid)/environ" 2>/dev/null | tr '\0' '\n' |
