@@ -317,14 +317,12 @@ forbidden() {
 
 # ---- time -------------------------------------------------------------------
 
-# older NAME SECONDS: as if the message had arrived so much earlier
-older() {
-	for file in "$box"/outbox/new/*; do
-		if grep -q "\"$1\"" "$file"; then
-			name=${file##*/}
-			mv "$file" "$box/outbox/new/$((${name%%"${name#??????????}"} - $2))${name#??????????}"
-		fi
-	done
+# arrived TEXT TIME: as if the message had arrived at that Unix time, with which
+# its file's name begins
+arrived() {
+	file=$(grep -l "\"$1\"" "$box"/outbox/new/*)
+	name=${file##*/}
+	mv "$file" "$box/outbox/new/$2${name#??????????}"
 }
 
 expiry() {
@@ -339,7 +337,7 @@ expiry() {
 	like "$(reason old1)" '^HipChat answers 503' 'expiry: with what kept it'
 
 	queue "$b" "$room2" old2 old3
-	older old2 4000
+	arrived old2 $(($(date +%s) - 4000))
 	courier
 	is "$(said "$room2" old) $(calls "$room2")" 'old3 1' \
 		'expiry: what nobody delivered in time is not sent at all'
@@ -364,19 +362,21 @@ duplicates() {
 	is "$(said "$room1" twin)" 'twin1 twin3' \
 		'duplicates: nor is it said by the next courier'
 	webhook "$a" "$room1" m1 twin1
-	older twin1 -599
+	key=$(jq -r .key "$box"/outbox/new/*)
+	said_at=$(stat -c %Y "$box/outbox/seen/$key")
+	arrived twin1 $((said_at + 600))
 	courier
 	is "$(said "$room1" twin)" 'twin1 twin3' \
 		'duplicates: nor ten minutes later'
 	webhook "$a" "$room1" m1 twin1
-	older twin1 -605
+	arrived twin1 $((said_at + 601))
 	courier
 	is "$(said "$room1" twin)" 'twin1 twin3 twin1' \
 		'duplicates: but after more than that'
 	# One that has waited for long, behind a HipChat that was down, and that
 	# a courier finds when it starts.
 	webhook "$a" "$room1" m2 twin3
-	older twin3 600
+	arrived twin3 $(($(date +%s) - 600))
 	key=$(jq -r .key "$box"/outbox/new/*)
 	touch -d "@$(($(date +%s) - 900))" "$box/outbox/seen/$key"
 	courier
