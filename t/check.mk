@@ -40,6 +40,11 @@ soak: built
 	@B=$B SOAK_S=60 KILLS=200 WEBHOOKS=2000 \
 	    prove -v -e t/run t/soak.t t/kill-courier.t
 
+# the stand-in's page, used by hand in Chromium, which is 300 MB to install
+browser: built
+	@t/deps.sh browser
+	@B=$B prove -e t/run t/browser/page.t
+
 lint:
 	@t/deps.sh build test lint
 	@B=$B t/lint.sh
@@ -61,4 +66,4 @@ bench: built
 	@$(MAKE) -s --no-print-directory $(BENCHES)
 	@B=$B t/bench.sh
 
-.PHONY: tests asan soak lint fuzz fuzzers bench
+.PHONY: tests asan soak browser lint fuzz fuzzers bench

@@ -4,6 +4,7 @@
 #	build	compile the programs		lint	make lint
 #	test	make test, make demo, make run	bench	make bench
 #	asan	make asan			fuzz	make fuzz
+#	browser	make browser
 #
 # Looks for the header, command or library itself, so it does not care how that
 # came here, and says nothing when all is there.  Otherwise it says what it
@@ -32,6 +33,8 @@ asan  library libasan.so         gcc                  libasan            -
 asan  library libubsan.so        gcc                  libubsan           -
 lint  command clang              clang                clang              clang
 lint  command cppcheck           cppcheck             cppcheck           cppcheck
+browser command chromium|chromium-browser chromium   chromium           chromium
+browser command chromedriver     chromium-driver      chromedriver       chromium-chromedriver
 bench command wrk                wrk                  wrk                wrk
 bench library libc.a             libc6-dev            glibc-static       musl-dev
 fuzz  command clang              clang                clang              clang
@@ -66,7 +69,7 @@ missing() {
 purposes=$*
 for purpose; do
 	echo "$needs" | grep -q "^$purpose " || {
-		echo "usage: $0 build|test|asan|lint|bench|fuzz ..." >&2
+		echo "usage: $0 build|test|asan|lint|bench|fuzz|browser ..." >&2
 		exit 2
 	}
 done
