@@ -67,8 +67,6 @@ $B/paths: FORCE
 	@mkdir -p $(@D)
 	@echo '$(STATEDIR) $(DATADIR)' | cmp -s - $@ || \
 	    echo '$(STATEDIR) $(DATADIR)' >$@
-FORCE:
-
 $B/obj/common/config.o: DEFINES = -DDATA_DIR='"$(STATEDIR)"' \
 	-DTEMPLATE_DIR='"$(DATADIR)/templates"'
 
@@ -105,13 +103,15 @@ install: all
 	    httpd.conf.sample >"$(DESTDIR)$(DATADIR)/httpd.conf"
 
 uninstall:
-	cd "$(DESTDIR)$(CGIDIR)" && rm -f $(PROGRAMS)
-	rm -f "$(DESTDIR)$(DATADIR)/templates/capabilities.json" \
+	rm -f $(PROGRAMS:%="$(DESTDIR)$(CGIDIR)/%") \
+	    "$(DESTDIR)$(DATADIR)/templates/capabilities.json" \
 	    "$(DESTDIR)$(DATADIR)/httpd.conf"
+	for dir in "$(DATADIR)/templates" "$(DATADIR)" "$(CGIDIR)"; do \
+	    rmdir "$(DESTDIR)$$dir" 2>/dev/null || :; done
 
 clean:
 	rm -rf $B
 
-.PHONY: all deps test-deps built demo run test install uninstall clean
+.PHONY: FORCE all deps test-deps built demo run test install uninstall clean
 .SECONDARY:
 -include $(shell find $B/obj -name '*.d' 2>/dev/null)
