@@ -29,10 +29,10 @@ enum cgi_method {
 struct cgi {
 	const char *program;		/* its name */
 	enum cgi_method method;
-	const char *path_info;		/* decoded; "" but for DELETE: "/ID" */
+	const char *path_info;		/* decoded; "", "/", or with DELETE "/ID" */
 	const char *query;		/* encoded, without "?"; never NULL */
 	const char *authorization;	/* the header's value; never NULL */
-	char *body;			/* NUL-terminated; "" without a body */
+	char *body;			/* NUL-terminated; NULL unless POST */
 	size_t body_len;
 
 	/* the answer; set through the functions below */

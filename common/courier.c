@@ -247,10 +247,9 @@ begin(struct courier *c, struct lane *lane, enum lane_stage stage,
 		return;
 	}
 	http_free(&lane->call);
-	if (status == 403)
-		failed(c, lane, "not sent: HipChat's host is not allowed");
-	else
-		back_off(c, lane, "libcurl: out of memory");
+	/* a setting can be mended: keep the message while it may be sent */
+	back_off(c, lane, status == 403 ? "not on a host of "
+	    "HIPCHAT_ALLOWED_HOSTS" : "libcurl: out of memory");
 }
 
 static void
@@ -258,10 +257,14 @@ post(struct courier *c, struct lane *lane)
 {
 	struct http_request request;
 	char url[HIPCHAT_URL_MAX];
+	const char *body = json_text(lane->msg.notification);
 
+	if (body == NULL) {
+		back_off(c, lane, "out of memory");
+		return;
+	}
 	hipchat_post_request(&request, url, &lane->client->inst,
-	    lane->room_id, &lane->client->token,
-	    json_text(lane->msg.notification));
+	    lane->room_id, &lane->client->token, body);
 	begin(c, lane, LANE_POST, &request);
 }
 
@@ -307,8 +310,12 @@ start(struct courier *c, struct lane *lane)
 	struct client *client = lane->client;
 	const char *name = lane->first->name;
 
-	if (outbox_load(&c->box, "new", name, &lane->msg) != 0) {
-		queue_pop(&c->queue, lane);	/* it was removed */
+	const int status = outbox_load(&c->box, "new", name, &lane->msg);
+
+	if (status != 0) {
+		if (status != 404)	/* not just removed */
+			outbox_set_aside(&c->box, name);
+		queue_pop(&c->queue, lane);
 		return;
 	}
 	client->busy = true;
@@ -607,6 +614,7 @@ open_courier(struct courier *c, const struct config *cfg)
 	if (!isatty(STDERR_FILENO) &&
 	    !log_to_file(c->store.dirfd, LOG_FILE))
 		return 500;
+	tzset();	/* the log's time: zones cannot be read later */
 	sandbox_enter(&(struct sandbox){ .readable = cfg->ca_file,
 	    .writable = cfg->data_dir, .network = true });
 	if ((c->multi = curl_multi_init()) == NULL) {

@@ -150,6 +150,15 @@ judge(const struct config *cfg, CURLU *url)
 	return verdict;
 }
 
+/* libcurl takes "https:/host" and "https:///host" for what a browser does not. */
+static bool
+has_two_slashes(const char *url)
+{
+	const char *p = strstr(url, ":/");
+
+	return p != NULL && p[2] == '/' && p[3] != '/';
+}
+
 /* Parse and judge: 0, 403 or 500; *parsed is the caller's in any case. */
 static int
 guard(const struct config *cfg, const char *url, CURLU **parsed,
@@ -160,7 +169,7 @@ guard(const struct config *cfg, const char *url, CURLU **parsed,
 		log_line("out of memory");
 		return 500;
 	}
-	if (is_plain(url) &&
+	if (is_plain(url) && has_two_slashes(url) &&
 	    curl_url_set(*parsed, CURLUPART_URL, url, 0) == CURLUE_OK)
 		*verdict = judge(cfg, *parsed);
 	return *verdict != HOSTS_NO ? 0 : 403;
@@ -332,13 +341,16 @@ http_header(const struct http_call *call, const char *name, int64_t *value)
 	return true;
 }
 
+/* A day; what is more may be anything. */
+#define RETRY_AFTER_MAX 86400
+
 int64_t
 http_retry_after(const struct http_call *call)
 {
 	curl_off_t seconds = 0;
 
 	curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &seconds);
-	return seconds;
+	return seconds < RETRY_AFTER_MAX ? seconds : RETRY_AFTER_MAX;
 }
 
 void

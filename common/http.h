@@ -70,7 +70,8 @@ int http_end(struct http_call *call, CURLcode code);
 bool http_header(const struct http_call *call, const char *name,
     int64_t *value);
 
-/* Seconds to go that Retry-After asks for, as a number or a date; or 0. */
+/* Seconds to go that Retry-After asks for, as a number or a date, at most a
+ * day; or 0. */
 int64_t http_retry_after(const struct http_call *call);
 
 /* Release what the call holds. */

@@ -38,10 +38,14 @@ skip_escape(const char *p, const char *end)
 	return p + 12;
 }
 
-/* Skip the string that opens at p; NULL with the reason if it is unfit. */
+/*
+ * Skip the string that opens at p; NULL with the reason if it is unfit.  Says
+ * whether a NUL is in it, where json-c would end a member's name.
+ */
 static const char *
-skip_string(const char *p, const char *end, const char **why)
+skip_string(const char *p, const char *end, bool *nul, const char **why)
 {
+	*nul = false;
 	for (p++; p < end && *p != '"';) {
 		if ((unsigned char)*p < 0x20) {
 			*why = "control character in a string";
@@ -49,7 +53,10 @@ skip_string(const char *p, const char *end, const char **why)
 		}
 		if (*p != '\\') {
 			p++;
-		} else if ((p = skip_escape(p, end)) == NULL) {
+			continue;
+		}
+		*nul = *nul || unit(p, end) == 0;
+		if ((p = skip_escape(p, end)) == NULL) {
 			*why = "lone surrogate in a string";
 			return NULL;
 		}
@@ -91,14 +98,19 @@ skip_number(const char *p, const char **why)
 static bool
 scan(const char *p, const char *end, size_t *members, const char **why)
 {
+	bool nul = false;
+
 	*members = 0;
 	while (p < end) {
 		if (*p == '"') {
-			p = skip_string(p, end, why);
+			p = skip_string(p, end, &nul, why);
 		} else if (*p == '-' || (*p >= '0' && *p <= '9')) {
 			p = skip_number(p, why);
 		} else if (*p == 'N' || *p == 'I' || *p == '\'') {
 			*why = "NaN, Infinity or a single quote";
+			return false;
+		} else if (*p == ':' && nul) {
+			*why = "NUL in a member's name";
 			return false;
 		} else {
 			*members += (*p++ == ':');
@@ -286,7 +298,7 @@ json_quote(const char *text)
 	struct json_object *string = json_object_new_string(text);
 	char *quoted = NULL;
 
-	if (string != NULL)
+	if (string != NULL && json_text(string) != NULL)
 		quoted = strdup(json_text(string));
 	json_object_put(string);
 	return quoted;

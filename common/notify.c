@@ -90,12 +90,31 @@ put(struct webhook *hook, struct json_object *notification)
 	return status;
 }
 
+/* What is wrong with it; NULL if nothing is. */
+static const char *
+complaint(const struct webhook *hook, const struct notification *n)
+{
+	if (n->message == NULL || *n->message == '\0')
+		return "no message";
+	if (u8_check((const uint8_t *)n->message, strlen(n->message)) != NULL)
+		return "the message is not UTF-8";
+	if (hook->inst.room_id == 0 && hook->room_id == 0)
+		return "no room to say it in";
+	return NULL;
+}
+
 int
 hipchat_notify(struct webhook *hook, const struct notification *notification)
 {
-	struct json_object *doc = notification_json(notification);
+	const char *why = complaint(hook, notification);
+	struct json_object *doc;
 	int status;
 
+	if (why != NULL) {
+		log_line("no notification: %s", why);
+		return 500;
+	}
+	doc = notification_json(notification);
 	if (doc == NULL) {
 		log_line("no notification: out of memory or a bad card");
 		return 500;

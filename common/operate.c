@@ -105,7 +105,8 @@ report_lanes(struct json_object *report, const struct outbox *box)
 	int64_t until;
 	size_t i;
 
-	if (!json_object_object_get_ex(doc, "lanes", &lanes)) {
+	if (!json_object_object_get_ex(doc, "lanes", &lanes) ||
+	    !json_object_is_type(lanes, json_type_array)) {
 		json_object_put(doc);
 		return;
 	}

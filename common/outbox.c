@@ -287,8 +287,14 @@ fork_starter(const struct outbox *box, const char *path)
 	int fds[2];
 	pid_t child;
 
-	if (pipe2(fds, O_CLOEXEC) != 0 || (child = fork()) < 0) {
+	if (pipe2(fds, O_CLOEXEC) != 0) {
 		log_line("%s: not started: %s", path, strerror(errno));
+		return -1;
+	}
+	if ((child = fork()) < 0) {
+		log_line("%s: not started: %s", path, strerror(errno));
+		close(fds[0]);
+		close(fds[1]);
 		return -1;
 	}
 	if (child == 0) {

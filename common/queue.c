@@ -187,7 +187,9 @@ queue_save_status(const struct queue *q, const struct outbox *box)
 		if (lane->until != 0 || *lane->error != '\0')
 			ok = json_object_array_add(lanes,
 			    lane_json(lane)) == 0;
-	if (doc != NULL && json_add(doc, "lanes", lanes))
+	if (doc == NULL)
+		json_object_put(lanes);
+	else if (json_add(doc, "lanes", lanes))
 		outbox_write_status(box, doc);
 	json_object_put(doc);
 }

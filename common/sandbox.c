@@ -134,11 +134,22 @@ lower(resource_id resource, uint64_t most)
 	setrlimit(resource, &limit);
 }
 
+/* Standard error may be a log that has grown: it shall grow on. */
+static uint64_t
+file_size(void)
+{
+	struct stat sb;
+
+	if (fstat(STDERR_FILENO, &sb) == 0 && S_ISREG(sb.st_mode))
+		return (uint64_t)sb.st_size + GIB;
+	return GIB;
+}
+
 static void
 set_limits(const struct sandbox *keep)
 {
 	lower(RLIMIT_CORE, 0);
-	lower(RLIMIT_FSIZE, GIB);
+	lower(RLIMIT_FSIZE, file_size());
 	signal(SIGXFSZ, SIG_IGN);	/* an error will do, EFBIG */
 	if (keep->cpu_seconds > 0)
 		lower(RLIMIT_CPU, keep->cpu_seconds);

@@ -6,7 +6,7 @@
  *
  * Best effort: what the kernel does not offer is left out, and nothing is
  * said about it unless HIPCHAT_DEBUG is set.  It needs Linux 5.19 for the
- * files (Landlock, ABI 2) and 6.7 for the network.
+ * files (Landlock, ABI 2) and 6.7 for the network and 6.12 for signals.
  *
  * There is no way back, and an exec'ed program inherits it all.  Whatever
  * must run outside is to be forked before.
@@ -29,12 +29,14 @@ struct sandbox {
 /*
  * Keep what keep says, and from now on:
  *	no privilege by exec; no core file, no other process looking in;
- *	at most 1 GiB of file size (EFBIG) and, without network, of memory;
+ *	at most 1 GiB of file size (EFBIG), or as much on top of what the
+ *	log on standard error has, and, without network, of memory;
  *	without network no new process or thread, unless it is root's (with
  *	it, names are looked up in threads);
  *	no file but the kept ones is opened, made, removed or executed, open
- *	descriptors stay as they are; no TCP bind; without network no TCP
- *	connect; no signal to a process outside.
+ *	descriptors stay as they are; no bind(2) to a TCP port; without network
+ *	no connect(2) to one (which is not all that a socket can do); no signal
+ *	to a process outside.
  * A path that does not exist is left out.
  */
 void sandbox_enter(const struct sandbox *keep);

@@ -538,12 +538,20 @@ store_open(struct store *st, const char *dir)
 	if ((status = check_library()) != 0)
 		return status;
 	st->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (st->dirfd < 0 || fstat(st->dirfd, &sb) != 0)
-		return log_errno(dir, "data directory");
+	if (st->dirfd < 0 || fstat(st->dirfd, &sb) != 0) {
+		status = log_errno(dir, "data directory");
+		store_close(st);
+		return status;
+	}
 	if (sb.st_uid == geteuid() && (sb.st_mode & 022) == 0)
 		return 0;
-	log_line("%s: the data directory must belong to user %u and be "
-	    "writable by nobody else", dir, (unsigned int)geteuid());
+	if (sb.st_uid != geteuid())
+		log_line("%s: the data directory is user %u's, and this "
+		    "program runs as user %u", dir, (unsigned int)sb.st_uid,
+		    (unsigned int)geteuid());
+	else
+		log_line("%s: the data directory must be writable by nobody "
+		    "else", dir);
 	store_close(st);
 	return 500;
 }

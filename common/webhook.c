@@ -85,6 +85,9 @@ check_signature(const struct webhook *hook, const struct cgi *cgi)
 {
 	char room[CGI_URL_MAX];
 	const char *token = find_token(cgi, room), *why;
+	/* an event that names no room is of the installation's, if it has one */
+	const int64_t here = hook->room_id != 0 ? hook->room_id :
+	    hook->inst.room_id;
 	struct jwt_claims claims = { .room_id = 0 };
 
 	if (*token == '\0')
@@ -94,8 +97,8 @@ check_signature(const struct webhook *hook, const struct cgi *cgi)
 		    (int64_t)time(NULL), &claims);
 	if (why == NULL && strcmp(claims.iss, hook->inst.oauth_id) != 0)
 		why = "iss is another installation";
-	if (why == NULL && claims.room_id != 0 &&
-	    claims.room_id != hook->room_id)
+	if (why == NULL && claims.room_id != 0 && here != 0 &&
+	    claims.room_id != here)
 		why = "context.room_id is another room";
 	if (why == NULL)
 		return 0;

@@ -32,6 +32,7 @@ redirect_urls() {
 		/addons addons '' "https:$HIPCHAT" javascript:alert\(1\) \
 		'data:text/html,x' "${HIPCHAT#http:}" "${HIPCHAT#http://}" \
 		"$HIPCHAT@example.com/" "$HIPCHAT.example.com/" \
+		"http:/${HIPCHAT#http://}/" "http:///${HIPCHAT#http://}/" \
 		"$HIPCHAT\\@example.com/" "$HIPCHAT\\.example.com/" \
 		'https:\\api.hipchat.com\' '/\example.com' \
 		"https://example.com\\.hipchat.com/" \

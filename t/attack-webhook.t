@@ -98,6 +98,15 @@ spellings() {
 
 	post HTTP_AUTHORIZATION="JWT $(token 'del(.context)')"
 	accepted 'a token for no room'
+	printf '{"event":"room_archived","oauth_client_id":"%s","item":{}}' \
+		"$a" >"$tmp/roomless"
+	cgi echo POST HIPCHAT_DATA_DIR="$box" HIPCHAT_WEBHOOK_AUTH=jwt \
+		HTTP_AUTHORIZATION="JWT $good" <"$tmp/roomless"
+	is "$status" 204 'an event that names no room'
+	cgi echo POST HIPCHAT_DATA_DIR="$box" HIPCHAT_WEBHOOK_AUTH=jwt \
+		HTTP_AUTHORIZATION="JWT $(token ".context.room_id = $room2")" \
+		<"$tmp/roomless"
+	is "$status" 401 '... with a token for another than the installation'
 	post HTTP_AUTHORIZATION="JWT $(token ".exp = $now - 20")"
 	accepted 'a clock that is a little ahead'
 	post HTTP_AUTHORIZATION="JWT $(token ".iat = $now + 20")"

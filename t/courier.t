@@ -270,6 +270,18 @@ tokenless() {
 	is "$(said "$room1" less4)" less4 'a secret that is refused: once'
 }
 
+# As much as 64 bits hold: a day will do.
+endless_limit() {
+	fresh endless
+	fault '"route": "notification", "fault": "status", "status": 429,
+		"header": "Retry-After", "seconds": 9223372036854776'
+	queue "$a" "$room1" endless1
+	courier --once
+	is "$(calls "$room1") $(files new)" '1 1' 'a limit without end: it waits'
+	like "$(state ".[\"$a\"].deferredUntil")" '^[0-9]+$' \
+		'a limit without end: until some time'
+}
+
 refusals() {
 	fresh refusals
 	for n in 1 2 3; do
@@ -309,10 +321,16 @@ forbidden() {
 	fresh forbidden
 	queue "$a" "$room1" forbidden1
 	settings=HIPCHAT_ALLOWED_HOSTS=hipchat.example.com
-	courier
+	courier --once
 	settings=
-	is "$(calls "$room1") $(files failed)" '0 1' 'a host that is not allowed'
-	like "$(reason forbidden1)" 'not allowed' 'a host that is not allowed: why'
+	is "$(calls "$room1") $(files new)" '0 1' \
+		'a host that is not allowed: the message waits'
+	is "$(state ".[\"$a\"].lastError")" \
+		'"not on a host of HIPCHAT_ALLOWED_HOSTS"' \
+		'a host that is not allowed: why'
+	courier
+	is "$(said "$room1" forbidden)" forbidden1 \
+		'a host that is not allowed: until it is'
 }
 
 # ---- time -------------------------------------------------------------------
@@ -619,6 +637,13 @@ operators() {
 	is "$rc" 0 '--once leaves in spite of a limit'
 	courier --status
 	report=$(cat "$tmp/out")
+	cp -p "$box/outbox/status.json" "$tmp/saved.json"
+	for odd in '{"lanes":1}' '{"lanes":[1]}' '[]' ''; do
+		printf %s "$odd" >"$box/outbox/status.json"
+		courier --status
+		is "$rc" 0 "--status with odd notes of the courier's: $odd"
+	done
+	cp -p "$tmp/saved.json" "$box/outbox/status.json"
 	like "$report" "^$a +0 +2 +- +HipChat answers 403: " \
 		'--status: two have failed'
 	like "$report" "^$c +2 +0 +20[0-9-]{8} [0-9:]{8} +rate limit\$" \
@@ -773,6 +798,7 @@ past
 beside
 unauthorized
 tokenless
+endless_limit
 refusals
 forbidden
 expiry

@@ -474,5 +474,14 @@ refused 500 'no template'
 cgi capabilities GET HIPCHAT_TEMPLATE_DIR="$tmp/none"
 refused 500 'no template directory'
 
+# Under mod_cgid, standard error is the server's log itself.
+truncate -s 1025M "$tmp/large.log"
+echo '{}' >"$tmp/empty"
+cgi echo POST sh -c 'exec "$@" 2>>"$0"' "$tmp/large.log" <"$tmp/empty"
+is "$status" 400 'a log of more than 1 GiB'
+like "$(tail -c 100 "$tmp/large.log" | tr -d '\0')" '^echo: 400: ' \
+	'... is written to all the same'
+rm "$tmp/large.log"
+
 envelopes
 done_testing

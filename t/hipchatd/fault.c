@@ -7,7 +7,7 @@
 #include <time.h>
 
 #define MS_MAX 3600000
-#define SECONDS_MAX 1000000000
+#define SECONDS_MAX 10000000000000000L
 
 static const struct {
 	const char *name;
@@ -67,7 +67,7 @@ complaint(const struct fault *f)
 	if (f->ms < 0 || f->ms > MS_MAX)
 		return "ms must be 0 to 3600000";
 	if (f->seconds < -SECONDS_MAX || f->seconds > SECONDS_MAX)
-		return "seconds must be within 10^9 of 0";
+		return "seconds must be within 10^16 of 0";
 	if (f->status < 200 || f->status > 599)
 		return "status must be 200 to 599";
 	if (!known)

@@ -1,0 +1,127 @@
+/*
+ * test-notify: what an endpoint's author may pass to hipchat_notify().  What
+ * becomes of it at HipChat's is in courier.t.
+ */
+#include "capture.h"
+#include "json.h"
+#include "notify.h"
+#include "scratch.h"
+#include "tap.h"
+
+struct fixture {
+	struct scratch s;
+	struct webhook hook;
+};
+
+static void
+open_fixture(struct fixture *f)
+{
+	scratch_open(&f->s);
+	memset(&f->hook, 0, sizeof(f->hook));
+	f->hook.program = "test";
+	f->hook.message_id = "m1";
+	f->hook.inst = sample(1, 1);
+	if (outbox_open(&f->hook.outbox, &f->s.st) != 0)
+		die("outbox_open");
+}
+
+static void
+close_fixture(struct fixture *f)
+{
+	outbox_close(&f->hook.outbox);
+	scratch_close(&f->s);
+}
+
+/* How many messages are queued; *first is the first, if there is one. */
+static int
+queued(const struct fixture *f, struct outbox_message *first)
+{
+	struct dirent **list;
+	const int n = outbox_list(&f->hook.outbox, "new", &list);
+
+	if (n > 0 && outbox_load(&f->hook.outbox, "new", list[0]->d_name,
+	    first) != 0)
+		die("outbox_load");
+	if (n >= 0)
+		outbox_list_free(list, n);
+	return n;
+}
+
+static void
+refused(const char *what, int64_t room_id, const struct notification *n,
+    const char *why)
+{
+	struct outbox_message msg;
+	struct capture log;
+	struct fixture f;
+	int status;
+
+	open_fixture(&f);
+	f.hook.inst.room_id = room_id;
+	capture_start(&log);
+	status = hipchat_notify(&f.hook, n);
+	capture_stop(&log);
+	ok(status == 500, "%s: 500", what);
+	ok(strstr(log.text, why) != NULL, "%s: %s", what, why);
+	ok(queued(&f, &msg) == 0, "%s: nothing is queued", what);
+	close_fixture(&f);
+}
+
+static void
+test_refused(void)
+{
+	refused("no message", 1, &(struct notification){ .color = "red" },
+	    "no message");
+	refused("an empty one", 1, &(struct notification){ .message = "" },
+	    "no message");
+	refused("Latin-1", 1, &(struct notification){ .message = "caf\xe9" },
+	    "not UTF-8");
+	refused("half a character", 1,
+	    &(struct notification){ .message = "caf\xc3" }, "not UTF-8");
+	refused("a card that is no JSON", 1, &(struct notification){
+	    .message = "x", .card = "{" }, "card");
+	refused("no room", 0, &(struct notification){ .message = "x" },
+	    "no room");
+}
+
+static void
+test_taken(void)
+{
+	struct outbox_message msg;
+	struct fixture f;
+	const char *text;
+	int64_t room;
+
+	open_fixture(&f);
+	ok(hipchat_notify(&f.hook, &(struct notification){
+	    .message = "caf\xc3\xa9" }) == 0, "a message");
+	ok(queued(&f, &msg) == 1, "... is queued");
+	ok(json_id(msg.doc, "roomId", &room) == 1 &&
+	    room == f.hook.inst.room_id, "... for the installation's room");
+	ok(json_string(msg.notification, "message", 99, &text) == 1 &&
+	    strcmp(text, "caf\xc3\xa9") == 0, "... as it is");
+	ok(json_string(msg.notification, "color", 99, &text) == 1 &&
+	    strcmp(text, "yellow") == 0, "... in yellow");
+	ok(json_string(msg.notification, "message_format", 99, &text) == 1 &&
+	    strcmp(text, "text") == 0, "... as text");
+	outbox_release(&msg);
+	close_fixture(&f);
+
+	open_fixture(&f);
+	f.hook.inst.room_id = 0;
+	f.hook.room_id = 77;
+	ok(hipchat_notify(&f.hook, &(struct notification){
+	    .message = "x" }) == 0, "an installation for all");
+	ok(queued(&f, &msg) == 1 && msg.room_id == 77,
+	    "... answers where it was asked");
+	outbox_release(&msg);
+	close_fixture(&f);
+}
+
+int
+main(void)
+{
+	test_refused();
+	test_taken();
+	return done();
+}
