@@ -56,7 +56,7 @@ static const struct {
 	{ 404, "Not Found", "Nothing at this URL" },
 	{ 405, "Method Not Allowed", "Another method is needed" },
 	{ 408, "Request Timeout", "The body did not arrive in time" },
-	{ 409, "Conflict", "It is installed, and stays as it is" },
+	{ 409, "Conflict", "It stays as it is" },
 	{ 411, "Length Required", "Content-Length is needed" },
 	{ 413, "Payload Too Large", "The body is larger than 65536 bytes" },
 	{ 502, "Bad Gateway", "HipChat did not answer as expected" },

@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <unistr.h>
 
 #include "config.h"
 #include "hosts.h"
@@ -55,6 +58,12 @@ is_base_url(const char *url)
 	return strpbrk(origin, " \t") == NULL && hosts_valid(origin);
 }
 
+static bool
+is_utf8(const char *text)
+{
+	return u8_check((const uint8_t *)text, strlen(text)) == NULL;
+}
+
 static int
 read_identity(struct config *cfg)
 {
@@ -66,16 +75,22 @@ read_identity(struct config *cfg)
 		    "not an http(s) URL without trailing slash");
 	if (strlen(key) >= sizeof(cfg->addon_key))
 		return refuse("HIPCHAT_ADDON_KEY", "too long");
+	if (!is_utf8(key))
+		return refuse("HIPCHAT_ADDON_KEY", "not UTF-8");
 	strcpy(cfg->base_url, url);
 	strcpy(cfg->addon_key, key);
 	cfg->addon_name = setting("HIPCHAT_ADDON_NAME",
 	    "HipChat CGI Sample Integration");
+	if (!is_utf8(cfg->addon_name))
+		return refuse("HIPCHAT_ADDON_NAME", "not UTF-8");
 	return 0;
 }
 
 static int
 read_paths(struct config *cfg)
 {
+	struct stat sb;
+
 	cfg->data_dir = setting("HIPCHAT_DATA_DIR", DATA_DIR);
 	cfg->template_dir = setting("HIPCHAT_TEMPLATE_DIR", TEMPLATE_DIR);
 	cfg->ca_file = setting("HIPCHAT_CA_FILE", NULL);
@@ -84,7 +99,8 @@ read_paths(struct config *cfg)
 	if (*cfg->template_dir != '/')
 		return refuse("HIPCHAT_TEMPLATE_DIR", "not an absolute path");
 	if (cfg->ca_file != NULL && (*cfg->ca_file != '/' ||
-	    access(cfg->ca_file, R_OK) != 0))
+	    access(cfg->ca_file, R_OK) != 0 || stat(cfg->ca_file, &sb) != 0 ||
+	    S_ISDIR(sb.st_mode)))
 		return refuse("HIPCHAT_CA_FILE", "not a file to read, by an "
 		    "absolute path");
 	return 0;
@@ -99,7 +115,9 @@ read_trust(struct config *cfg)
 	    "*.hipchat.com");
 	if (!hosts_valid(cfg->allowed_hosts))
 		return refuse("HIPCHAT_ALLOWED_HOSTS",
-		    "an entry is neither host, *.domain nor origin");
+		    "an entry is neither host, "
+		    "*.domain nor origin (https://host:port, no slash at the "
+		    "end); blanks stand between them");
 	cfg->webhook_jwt = strcmp(auth, "jwt") == 0;
 	if (!cfg->webhook_jwt && strcmp(auth, "none") != 0)
 		return refuse("HIPCHAT_WEBHOOK_AUTH",

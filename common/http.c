@@ -150,7 +150,7 @@ judge(const struct config *cfg, CURLU *url)
 	return verdict;
 }
 
-/* libcurl takes "https:/host" and "https:///host" for what a browser does not. */
+/* libcurl takes one slash, or three, for the two that a browser wants. */
 static bool
 has_two_slashes(const char *url)
 {
@@ -207,6 +207,9 @@ set_limits(struct http_call *call, const struct config *cfg)
 
 	return curl_easy_setopt(easy, CURLOPT_CURLU, call->url) == CURLE_OK &&
 	    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+#if LIBCURL_VERSION_NUM >= 0x075700	/* do not wait for a mute name server */
+	    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
+#endif
 	    curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
 	    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
 	    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT,

@@ -1,7 +1,10 @@
 /*
  * removal: see removal.h.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "hipchat.h"
 #include "http.h"
@@ -98,26 +101,41 @@ removal_read(struct removal *removal, struct cgi *cgi,
 		/* curl -d calls any body a form: look at it instead */
 		if (cgi->body[strspn(cgi->body, " \t\r\n")] == '{')
 			status = read_json(removal, cgi);
+		else if (strlen(cgi->body) < cgi->body_len)
+			status = cgi_error(cgi, 400, "NUL in the form");
 		else
 			status = read_encoded(removal, cgi, cgi->body);
 	}
 	return status != 0 ? status : check(removal, cgi, cfg);
 }
 
-/* Forget the installation, its token and its messages. */
 static int
-forget(const struct store *st, const struct installation *inst)
+forget_messages(const struct store *st, const char *oauth_id)
 {
 	struct outbox box;
 	int status;
 
-	if ((status = store_remove(st, inst)) != 0)
-		return status;
+	if (faccessat(st->dirfd, "outbox", F_OK, 0) != 0 && errno == ENOENT)
+		return 0;		/* it is not made for this */
 	if ((status = outbox_open(&box, st)) != 0)
 		return status;
-	status = outbox_forget(&box, inst->oauth_id);
+	status = outbox_forget(&box, oauth_id);
 	outbox_close(&box);
 	return status;
+}
+
+/*
+ * Forget the installation, its token and its messages.  found is what
+ * store_find() said: after a 404, a removal may have ended halfway.
+ */
+static int
+forget(const struct store *st, const struct installation *inst,
+    const char *oauth_id, int found)
+{
+	const int status = found == 0 ? store_remove(st, inst) : found;
+
+	return status == 0 || status == 404 ?
+	    forget_messages(st, oauth_id) : status;
 }
 
 int
@@ -132,10 +150,9 @@ removal_by_id(const struct config *cfg, const char *oauth_id)
 	status = store_find(&st, oauth_id, &inst);
 	if (status == 0)
 		status = hipchat_removed(cfg, &inst);
-	if (status == 0)
-		status = forget(&st, &inst);
+	status = forget(&st, &inst, oauth_id, status);
 	store_close(&st);
-	return status == 404 ? 0 : status;
+	return status;
 }
 
 int
@@ -156,8 +173,7 @@ removal_by_document(const struct config *cfg, const char *url)
 		log_line("%s: the document holds another secret", oauth_id);
 		status = 403;
 	}
-	if (status == 0)
-		status = forget(&st, &inst);
+	status = forget(&st, &inst, oauth_id, status);
 	store_close(&st);
-	return status == 404 ? 0 : status;
+	return status;
 }

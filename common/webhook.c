@@ -85,7 +85,7 @@ check_signature(const struct webhook *hook, const struct cgi *cgi)
 {
 	char room[CGI_URL_MAX];
 	const char *token = find_token(cgi, room), *why;
-	/* an event that names no room is of the installation's, if it has one */
+	/* an event that names no room is of the installation's */
 	const int64_t here = hook->room_id != 0 ? hook->room_id :
 	    hook->inst.room_id;
 	struct jwt_claims claims = { .room_id = 0 };

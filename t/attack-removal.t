@@ -136,6 +136,18 @@ removals() {
 	fault '"route": "token", "fault": "html"'
 	attack installed DELETE PATH_INFO="/$a"
 	refused 503 'DELETE while HipChat shows a web page'
+	# nor is it when we do not even ask, for our own list forbids it
+	for list in chat.example.com https://127.0.0.1:1; do
+		attack installed DELETE PATH_INFO="/$a" \
+			HIPCHAT_ALLOWED_HOSTS="$list"
+		refused 503 'DELETE when its HipChat is not on the list'
+		attack uninstalled POST QUERY_STRING="oauthId=$a" \
+			HIPCHAT_ALLOWED_HOSTS="$list" </dev/null
+		refused 503 'POST when its HipChat is not on the list'
+	done
+	printf 'oauthId=nobody\000&oauthId=%s' "$a" >"$tmp/nul"
+	attack uninstalled POST <"$tmp/nul"
+	refused 400 'NUL in a form'
 	for id in ../installations.db "$a/" "/$a" "$a%00" ''; do
 		attack installed DELETE PATH_INFO="/$id"
 		case $status in 204 | 404) status=none ;; esac

@@ -593,6 +593,15 @@ removal() {
 	is "$status" 204 'removal: it is removed'
 	is "$(grep -rl "$gone" "$box/outbox/new" "$box/outbox/failed")" '' \
 		'removal: and so are its messages'
+	# as if that removal had been killed before it came to the messages
+	for dir in new failed; do
+		jq -nc --arg id "$gone" '{oauthId: $id, roomId: 1,
+			notification: {message: "left"}}' \
+			>"$box/outbox/$dir/1600000000000000000-1-0"
+	done
+	cgi installed DELETE HIPCHAT_DATA_DIR="$box" PATH_INFO="/$gone"
+	is "$status $(grep -rl "$gone" "$box/outbox/new" "$box/outbox/failed")" \
+		'204 ' 'removal: what one left halfway, the next completes'
 	control POST release
 	ok 'removal: the courier goes on' wait_for has_said "$room1" rem rem5
 	ok 'removal: and comes to an end' wait_for gone "$courier_pid"

@@ -103,6 +103,9 @@ surface() {
 	refuses GET /installed 405 'POST, DELETE'
 	refuses PUT /uninstalled 405 'GET, POST'
 	refuses GET /echo 405 'POST'
+	http TRACE "$ADDON/echo" -H 'Authorization: JWT secret'
+	is "$status $(grep -c secret "$tmp/body")" '405 0' \
+		"$mpm: TRACE shows no header"
 	refuses GET /capabilities/more 404
 	for path in / /courier /echo/../courier /echo/..%2fcourier /echofoo \
 		/cgi-bin/echo /unknown; do
