@@ -49,7 +49,7 @@
 /* Waiting, in ms. */
 #define BACKOFF_FIRST 1000
 #define BACKOFF_LAST 60000
-#define LIMIT_LAST (3600 * 1000)	/* whatever a 429 says */
+#define LIMIT_LAST (QUEUE_WAIT_MAX * 1000)
 #define SCAN_PAUSE 50			/* between scans of a busy queue */
 #define SWEEP_PAUSE 60000
 
@@ -65,7 +65,7 @@ struct courier {
 	bool once;
 	bool linger;
 	bool woken;		/* the trigger has fired since the last scan */
-	int64_t last_scan;	/* ms */
+	int64_t last_scan;	/* of uptime_ms() */
 	int64_t last_sweep;
 	int64_t last_work;
 };
@@ -77,6 +77,24 @@ now_ms(void)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* For our own pauses: no clock that somebody sets. */
+static int64_t
+uptime_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* When the lane's first message will be too old; Unix time in ms. */
+static int64_t
+expiry(const struct courier *c, const struct lane *lane)
+{
+	return (outbox_arrival(lane->first->name) + c->cfg->message_ttl) *
+	    1000;
 }
 
 /* ---- outcomes ---- */
@@ -101,7 +119,7 @@ rest(struct courier *c, struct lane *lane)
 	lane->client->busy = false;
 	lane->stage = LANE_IDLE;
 	lane->renewed = false;
-	c->last_work = now_ms();
+	c->last_work = uptime_ms();
 }
 
 static void
@@ -121,15 +139,16 @@ delivered(struct courier *c, struct lane *lane)
 	rest(c, lane);
 }
 
+/* The first message goes to failed/, and the lane waits on if it has to. */
 static void
-failed(struct courier *c, struct lane *lane, const char *reason)
+give_up(struct courier *c, struct lane *lane, const char *reason)
 {
 	const int status = outbox_fail(&c->box, lane->first->name, &lane->msg,
 	    reason);
 
 	if (status != 0 && status != 404) {
 		/* the disk: it stays queued */
-		lane->until = now_ms() + BACKOFF_LAST;
+		lane->stuck_until = now_ms() + BACKOFF_LAST;
 		rest(c, lane);
 		return;
 	}
@@ -139,25 +158,27 @@ failed(struct courier *c, struct lane *lane, const char *reason)
 	queue_pop(&c->queue, lane);
 	if (reason != lane->error)
 		snprintf(lane->error, sizeof(lane->error), "%s", reason);
-	lane->failures = 0;
-	lane->until = 0;
 	queue_save_status(&c->queue, &c->box);
 	rest(c, lane);
 }
 
-/* The first message waits for so many ms, unless it is too old by then. */
+/* HipChat has refused the first message; the next may have better luck. */
+static void
+failed(struct courier *c, struct lane *lane, const char *reason)
+{
+	lane->failures = 0;
+	lane->until = 0;
+	give_up(c, lane, reason);
+}
+
+/* The lane waits for so many ms. */
 static void
 defer(struct courier *c, struct lane *lane, int64_t ms, const char *reason)
 {
-	const int64_t expiry = (outbox_arrival(lane->first->name) +
-	    c->cfg->message_ttl) * 1000;
-
 	snprintf(lane->error, sizeof(lane->error), "%s", reason);
 	lane->until = now_ms() + ms;
-	if (lane->until > expiry)
-		lane->until = expiry > now_ms() ? expiry : now_ms();
 	log_line("%s: deferred for %.1f s, room %lld of %s: %s",
-	    lane->first->name, (double)(lane->until - now_ms()) / 1000,
+	    lane->first->name, (double)ms / 1000,
 	    (long long)lane->room_id, lane->client->oauth_id, reason);
 	queue_save_status(&c->queue, &c->box);
 	rest(c, lane);
@@ -312,13 +333,17 @@ start(struct courier *c, struct lane *lane)
 
 	const int status = outbox_load(&c->box, "new", name, &lane->msg);
 
-	if (status != 0) {
-		if (status != 404)	/* not just removed */
+	if (status == 404 || status == 500) {
+		if (status == 500)	/* it was a message when it came */
 			outbox_set_aside(&c->box, name);
 		queue_pop(&c->queue, lane);
 		return;
 	}
 	client->busy = true;
+	if (status != 0) {
+		back_off(c, lane, "the message can't be read");
+		return;
+	}
 	if (outbox_seen(&c->box, name, lane->msg.key)) {
 		log_line("%s: dropped, a duplicate", name);
 		outbox_remove(&c->box, "new", name);
@@ -326,9 +351,10 @@ start(struct courier *c, struct lane *lane)
 		rest(c, lane);
 		return;
 	}
-	if (outbox_arrival(name) + c->cfg->message_ttl <= now_ms() / 1000) {
-		failed(c, lane, *lane->error != '\0' ? lane->error :
-		    "too old");
+	if (expiry(c, lane) <= now_ms()) {
+		/* the room's limit, or its rest, is not over with it */
+		give_up(c, lane, lane->until != 0 && *lane->error != '\0' ?
+		    lane->error : "too old");
 		return;
 	}
 	switch (prepare_client(c, client)) {
@@ -445,15 +471,33 @@ perform(struct courier *c)
 
 /* ---- the loop ---- */
 
-/* Of the client's lanes that need not wait, that with the oldest message. */
+/* Could it have a call, as far as the others' calls go? */
+static bool
+is_free(const struct courier *c, const struct lane *lane)
+{
+	return lane->first != NULL && !lane->client->busy &&
+	    c->calls < CALLS_MAX;
+}
+
+/* When there is something to do for it: to send its message, or to give up. */
+static int64_t
+due(const struct courier *c, const struct lane *lane)
+{
+	const int64_t old = expiry(c, lane);
+	const int64_t first = lane->until < old ? lane->until : old;
+
+	return first > lane->stuck_until ? first : lane->stuck_until;
+}
+
+/* Of the lanes that need not wait, that with the oldest message; or NULL. */
 static struct lane *
-next_lane(const struct client *client)
+next_lane(const struct courier *c)
 {
 	const int64_t now = now_ms();
 	struct lane *lane, *best = NULL;
 
-	for (lane = client->lanes; lane != NULL; lane = lane->sibling)
-		if (lane->first != NULL && lane->until <= now &&
+	for (lane = c->queue.lanes; lane != NULL; lane = lane->next)
+		if (is_free(c, lane) && due(c, lane) <= now &&
 		    (best == NULL ||
 		    strcmp(lane->first->name, best->first->name) < 0))
 			best = lane;
@@ -463,16 +507,13 @@ next_lane(const struct client *client)
 static void
 start_ready(struct courier *c)
 {
-	struct client *client;
 	struct lane *lane;
 
-	for (client = c->queue.clients; client != NULL; client = client->next)
-		while (c->calls < CALLS_MAX && !client->busy &&
-		    (lane = next_lane(client)) != NULL)
-			start(c, lane);
+	while ((lane = next_lane(c)) != NULL)
+		start(c, lane);
 }
 
-/* ms until the first deferred lane is due; at most the given. */
+/* ms until the first lane that waits is due; at most the given. */
 static int64_t
 next_due(const struct courier *c, int64_t ms)
 {
@@ -480,17 +521,30 @@ next_due(const struct courier *c, int64_t ms)
 	const struct lane *lane;
 
 	for (lane = c->queue.lanes; lane != NULL; lane = lane->next)
-		if (lane->first != NULL && lane->until > now &&
-		    lane->until - now < ms)
-			ms = lane->until - now;
-	return ms;
+		if (is_free(c, lane) && due(c, lane) - now < ms)
+			ms = due(c, lane) - now;
+	return ms > 0 ? ms : 0;
+}
+
+/* Unix time at which the oldest message in the queue arrived, or now. */
+static int64_t
+oldest(const struct courier *c)
+{
+	const struct lane *lane;
+	int64_t first = now_ms() / 1000;
+
+	for (lane = c->queue.lanes; lane != NULL; lane = lane->next)
+		if (lane->first != NULL &&
+		    outbox_arrival(lane->first->name) < first)
+			first = outbox_arrival(lane->first->name);
+	return first;
 }
 
 /* Look into new/ when woken, but not all the time while there is work. */
 static bool
 scan(struct courier *c)
 {
-	const int64_t now = now_ms();
+	const int64_t now = uptime_ms();
 	char bytes[256];
 
 	if (!c->woken || (c->queue.items > 0 &&
@@ -503,8 +557,8 @@ scan(struct courier *c)
 	c->last_scan = now;
 	if (!queue_scan(&c->queue, &c->box))
 		return false;
-	if (now - c->last_sweep >= SWEEP_PAUSE) {
-		outbox_sweep(&c->box, c->queue.items == 0);
+	if (c->last_sweep == 0 || now - c->last_sweep >= SWEEP_PAUSE) {
+		outbox_sweep(&c->box, oldest(c));
 		c->last_sweep = now;
 	}
 	return true;
@@ -533,7 +587,7 @@ is_done(const struct courier *c)
 		return false;
 	if (c->once)	/* what is left is deferred */
 		return true;
-	return c->queue.items == 0 && (!c->linger || now_ms() -
+	return c->queue.items == 0 && (!c->linger || uptime_ms() -
 	    c->last_work >= c->cfg->courier_idle * 1000);
 }
 
@@ -567,7 +621,7 @@ run(struct courier *c)
 	bool done = false;
 
 	c->woken = true;
-	c->last_work = now_ms();
+	c->last_work = uptime_ms();
 	queue_load_status(&c->queue, &c->box, &c->store);
 	do {
 		while ((done = scan(c))) {
@@ -611,9 +665,8 @@ open_courier(struct courier *c, const struct config *cfg)
 		status = outbox_open(&c->box, &c->store);
 	if (status != 0)
 		return status;
-	if (!isatty(STDERR_FILENO) &&
-	    !log_to_file(c->store.dirfd, LOG_FILE))
-		return 500;
+	if (!isatty(STDERR_FILENO))	/* without it, delivery goes on */
+		log_to_file(c->store.dirfd, LOG_FILE);
 	tzset();	/* the log's time: zones cannot be read later */
 	sandbox_enter(&(struct sandbox){ .readable = cfg->ca_file,
 	    .writable = cfg->data_dir, .network = true });

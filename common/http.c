@@ -353,6 +353,8 @@ http_retry_after(const struct http_call *call)
 	curl_off_t seconds = 0;
 
 	curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &seconds);
+	if (seconds < 0)		/* a date that is past */
+		return 0;
 	return seconds < RETRY_AFTER_MAX ? seconds : RETRY_AFTER_MAX;
 }
 

@@ -102,7 +102,7 @@ report_lanes(struct json_object *report, const struct outbox *box)
 {
 	struct json_object *doc = outbox_read_status(box), *lanes, *entry;
 	const char *oauth_id, *error;
-	int64_t until;
+	int64_t until, other;
 	size_t i;
 
 	if (!json_object_object_get_ex(doc, "lanes", &lanes) ||
@@ -119,7 +119,9 @@ report_lanes(struct json_object *report, const struct outbox *box)
 		    oauth_id, &entry))
 			continue;
 		if (json_id(lane, "until", &until) == 1 &&
-		    until > (int64_t)time(NULL))
+		    until > (int64_t)time(NULL) &&
+		    (json_id(entry, "deferredUntil", &other) != 1 ||
+		    other < until))	/* of its rooms, the last */
 			json_add(entry, "deferredUntil",
 			    json_object_new_int64(until));
 		if (json_string(lane, "error", OUTBOX_REASON_MAX, &error) == 1)
@@ -224,8 +226,7 @@ treat(const struct outbox *box, const char *dir, enum action action,
 		    action == RETRY)
 			continue;
 		if (action == DROP && is_meant(id, list[i]->d_name, &msg)) {
-			outbox_remove(box, dir, list[i]->d_name);
-			treated++;
+			treated += outbox_remove(box, dir, list[i]->d_name);
 		} else if (action == RETRY && (strcmp(id, "all") == 0 ||
 		    is_meant(id, list[i]->d_name, &msg)) &&
 		    outbox_retry(box, list[i]->d_name, &msg) == 0) {

@@ -375,7 +375,8 @@ outbox_lock(const struct outbox *box)
 		log_line("outbox/lock: %s", strerror(errno));
 		return -1;
 	}
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+	/* somebody may have removed one of the directories */
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && make_directories(box) == 0)
 		return fd;
 	close(fd);
 	return -1;
@@ -448,33 +449,49 @@ read_all(int fd, char *text)
 	return n < 0 ? -1 : len;
 }
 
+/* Open a file for reading: not to wait for a FIFO, nor to follow a link. */
+static int
+open_file(const struct outbox *box, const char *path, int *fd)
+{
+	*fd = openat(box->dirfd, path,
+	    O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	if (*fd >= 0)
+		return 0;
+	if (errno == ENOENT)
+		return 404;
+	log_line("outbox/%s: opening: %s", path, strerror(errno));
+	return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? 503 :
+	    500;
+}
+
 /* Read and parse a file; the caller releases *doc, which is NULL on failure. */
 static int
 read_json(const struct outbox *box, const char *path,
     struct json_object **doc)
 {
-	const int fd = openat(box->dirfd, path, O_RDONLY | O_CLOEXEC);
-	char *text = malloc(FILE_MAX + 1);
 	const char *why = "out of memory";
-	ssize_t len = -1;
+	char *text;
+	ssize_t len;
+	int fd, status;
 
 	*doc = NULL;
-	if (fd < 0) {
-		free(text);
-		return errno == ENOENT ? 404 : log_errno(path, "opening");
-	}
-	if (text != NULL && (len = read_all(fd, text)) < 0)
+	if ((status = open_file(box, path, &fd)) != 0)
+		return status;
+	if ((text = malloc(FILE_MAX + 1)) == NULL) {
+		status = 503;
+	} else if ((len = read_all(fd, text)) < 0) {
 		why = strerror(errno);
-	if (len >= 0) {
+		status = 500;
+	} else {
 		text[len] = '\0';
 		*doc = json_read(text, (size_t)len, &why);
+		status = *doc != NULL ? 0 : 500;
 	}
+	if (status != 0)
+		log_line("outbox/%s: %s", path, why);
 	free(text);
 	close(fd);
-	if (*doc != NULL)
-		return 0;
-	log_line("outbox/%s: %s", path, why);
-	return 500;
+	return status;
 }
 
 /* Copy an optional string member. */
@@ -539,14 +556,16 @@ outbox_release(struct outbox_message *msg)
 
 /* ---- ends ---- */
 
-void
+bool
 outbox_remove(const struct outbox *box, const char *dir, const char *name)
 {
 	char path[PATH_LEN];
 
 	path_to(path, dir, name);
-	if (unlinkat(box->dirfd, path, 0) != 0 && errno != ENOENT)
-		log_line("outbox/%s: %s", path, strerror(errno));
+	if (unlinkat(box->dirfd, path, 0) == 0 || errno == ENOENT)
+		return true;
+	log_line("outbox/%s: %s", path, strerror(errno));
+	return false;
 }
 
 bool
@@ -567,11 +586,11 @@ outbox_delivered(const struct outbox *box, const char *name, const char *key)
 
 	path_to(from, "new", name);
 	path_to(to, "seen", key);
-	if (*key == '\0')
-		outbox_remove(box, "new", name);
-	else if (renameat(box->dirfd, from, box->dirfd, to) != 0 &&
-	    errno != ENOENT)
+	if (*key != '\0' && renameat(box->dirfd, from, box->dirfd, to) == 0)
+		return;
+	if (*key != '\0' && errno != ENOENT)
 		log_errno(from, "moving to seen/");
+	outbox_remove(box, "new", name);	/* or it would be sent again */
 }
 
 int
@@ -670,20 +689,20 @@ writer_lives(const char *name)
 	return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno != ESRCH);
 }
 
-/* A key that is too old to keep anything from being delivered. */
+/* Is the key too old to keep anything from being delivered? */
 static bool
-is_stale(const struct outbox *box, const char *key)
+is_stale(const struct outbox *box, const char *key, int64_t oldest)
 {
 	char path[PATH_LEN];
 	struct stat sb;
 
 	path_to(path, "seen", key);
 	return fstatat(box->dirfd, path, &sb, 0) == 0 &&
-	    time(NULL) - sb.st_mtime > OUTBOX_SEEN_SECONDS;
+	    oldest - sb.st_mtime > OUTBOX_SEEN_SECONDS;
 }
 
 void
-outbox_sweep(const struct outbox *box, bool idle)
+outbox_sweep(const struct outbox *box, int64_t oldest)
 {
 	struct dirent **list;
 	int i, n;
@@ -694,9 +713,9 @@ outbox_sweep(const struct outbox *box, bool idle)
 				outbox_remove(box, "tmp", list[i]->d_name);
 		outbox_list_free(list, n);
 	}
-	if (idle && (n = outbox_list(box, "seen", &list)) >= 0) {
+	if ((n = outbox_list(box, "seen", &list)) >= 0) {
 		for (i = 0; i < n; i++)
-			if (is_stale(box, list[i]->d_name))
+			if (is_stale(box, list[i]->d_name, oldest))
 				outbox_remove(box, "seen", list[i]->d_name);
 		outbox_list_free(list, n);
 	}

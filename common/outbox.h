@@ -127,7 +127,10 @@ void outbox_list_free(struct dirent **list, int n);
 /* Unix time at which the message of that name was put. */
 int64_t outbox_arrival(const char *name);
 
-/* Read a message; the caller calls outbox_release() after a 0. */
+/*
+ * Read a message; the caller calls outbox_release() after a 0.  Else 404, 500
+ * for a file that is no message, 503 when memory or descriptors are out.
+ */
 int outbox_load(const struct outbox *box, const char *dir, const char *name,
     struct outbox_message *msg);
 void outbox_release(struct outbox_message *msg);
@@ -135,12 +138,12 @@ void outbox_release(struct outbox_message *msg);
 /* Was a message of this key, put within ten minutes of it, delivered? */
 bool outbox_seen(const struct outbox *box, const char *name, const char *key);
 
-/* HipChat has it: move it to seen/, or away if it has no key. */
+/* HipChat has it: move it to seen/, or away if it has no key or that fails. */
 void outbox_delivered(const struct outbox *box, const char *name,
     const char *key);
 
-/* Remove a message. */
-void outbox_remove(const struct outbox *box, const char *dir,
+/* Remove a message; false, logged, if it is still there. */
+bool outbox_remove(const struct outbox *box, const char *dir,
     const char *name);
 
 /* Move a message to failed/, and add the reason; 404 if it is not there. */
@@ -162,9 +165,9 @@ int outbox_retry(const struct outbox *box, const char *name,
     struct outbox_message *msg);
 
 /*
- * Remove what killed programs left below tmp/, and, when nothing is queued
- * that they could be needed for, keys older than ten minutes.
+ * Remove what killed programs left below tmp/, and keys that were ten minutes
+ * old when the oldest message in the queue arrived (Unix time).
  */
-void outbox_sweep(const struct outbox *box, bool idle);
+void outbox_sweep(const struct outbox *box, int64_t oldest);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "json.h"
 #include "log.h"
@@ -83,6 +84,8 @@ add_name(struct queue *q, const struct outbox *box, const char *name)
 		return added;
 	case 404:
 		return true;
+	case 503:
+		return false;
 	default:
 		outbox_set_aside(box, name);
 		return true;
@@ -139,6 +142,9 @@ load_lane(struct queue *q, const struct store *st, struct json_object *entry)
 	    store_find(st, oauth_id, &inst) != 0 ||
 	    (lane = find_lane(q, oauth_id, room_id)) == NULL)
 		return;
+	/* the clock may have been set back since */
+	if (until > time(NULL) + QUEUE_WAIT_MAX)
+		until = time(NULL) + QUEUE_WAIT_MAX;
 	lane->until = until * 1000;
 	strcpy(lane->error, error);
 }

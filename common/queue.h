@@ -18,6 +18,9 @@
 #include "outbox.h"
 #include "store.h"
 
+/* Longest wait of a lane, in seconds, whatever a 429 says. */
+#define QUEUE_WAIT_MAX 3600
+
 /* A message that is in outbox/new/. */
 struct item {
 	struct item *next;
@@ -50,6 +53,7 @@ struct lane {
 	struct outbox_message msg;	/* the first, unless idle */
 	bool renewed;			/* a token was got for this message */
 	int64_t until;			/* not before; Unix time in ms */
+	int64_t stuck_until;		/* nor before, for the disk's sake */
 	unsigned int failures;		/* in a row */
 	char error[OUTBOX_REASON_MAX];	/* the last one; or "" */
 };
@@ -64,8 +68,8 @@ struct queue {
 
 /*
  * Add to the lanes what is new in outbox/new/.  A file that is no message is
- * set aside below failed/.  Returns false, logged, when memory is out or the
- * directory can't be read: then the queue is unfit for use, and the messages
+ * set aside below failed/.  Returns false, logged, when memory or descriptors
+ * are out or the directory can't be read: then the queue is unfit for use, and the messages
  * wait on disk for the next courier.
  */
 bool queue_scan(struct queue *q, const struct outbox *box);

@@ -282,6 +282,53 @@ endless_limit() {
 		'a limit without end: until some time'
 }
 
+# The limit is the room's; that its messages grow too old does not end it.
+lasting_limit() {
+	fresh lasting
+	fault '"route": "notification", "fault": "status", "status": 429,
+		"header": "Retry-After", "seconds": 600, "count": -1'
+	queue "$a" "$room1" lasting1 lasting2
+	settings=HIPCHAT_MESSAGE_TTL=2
+	courier
+	settings=
+	is "$(calls "$room1") $(files failed)" '1 2' \
+		'a limit that outlasts the messages: is not tried again'
+	is "$(reason lasting2)" 'rate limit' \
+		'a limit that outlasts the messages: is why'
+	queue "$a" "$room1" lasting3
+	courier --once
+	is "$(calls "$room1") $(files new)" '1 1' \
+		'a limit that outlasts the messages: nor by the next courier'
+}
+
+# What an operator, or another program, may have done to the directory.
+disorder() {
+	fresh disorder
+	queue "$a" "$room1" disorder1
+	courier
+	touch -d '3 days ago' "$box"/outbox/seen/*
+	queue "$a" "$room1" disorder2
+	courier
+	is "$(files seen)" 1 'old keys go, though a message is queued'
+
+	rm -r "$box/outbox/seen" "$box/outbox/failed"
+	queue "$a" "$room1" disorder3
+	mkfifo "$box/outbox/new/1600000000000000000-1-0"
+	courier
+	courier
+	is "$(said "$room1" disorder)" 'disorder1 disorder2 disorder3' \
+		'directories that are gone come back; what is no message is no bar'
+	is "$(files new) $(files failed)" '0 1' '... and is set aside'
+
+	rm "$box/courier.log"
+	mkdir "$box/courier.log"
+	queue "$a" "$room1" disorder4
+	courier
+	is "$rc $(said "$room1" disorder4)" '0 disorder4' \
+		'a log that can not be written to keeps nobody from delivering'
+	rmdir "$box/courier.log"
+}
+
 refusals() {
 	fresh refusals
 	for n in 1 2 3; do
@@ -808,6 +855,8 @@ beside
 unauthorized
 tokenless
 endless_limit
+lasting_limit
+disorder
 refusals
 forbidden
 expiry
