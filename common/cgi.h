@@ -29,7 +29,7 @@ enum cgi_method {
 struct cgi {
 	const char *program;		/* its name */
 	enum cgi_method method;
-	const char *path_info;		/* decoded; "", "/", or with DELETE "/ID" */
+	const char *path_info;		/* decoded; "" or "/"; DELETE: "/ID" */
 	const char *query;		/* encoded, without "?"; never NULL */
 	const char *authorization;	/* the header's value; never NULL */
 	char *body;			/* NUL-terminated; NULL unless POST */

@@ -77,7 +77,7 @@ static const struct rule consumer[] = {
 };
 
 static const struct rule webhook[] = {
-	{ TEXT("url"), ALWAYS },
+	{ TEXT("url"), .pattern = WEB_URL, ALWAYS },
 	{ .name = "event", .kind = K_STRING, .choices = events, ALWAYS },
 	{ .name = "authentication", .kind = K_STRING,
 	  .choices = authentications },
