@@ -324,13 +324,37 @@ prepare_client(struct courier *c, struct client *client)
 	return status;
 }
 
+/* Call HipChat for the lane's first message. */
+static void
+call_hipchat(struct courier *c, struct lane *lane)
+{
+	const char *name = lane->first->name;
+
+	switch (prepare_client(c, lane->client)) {
+	case 0:
+		if (has_token(lane->client))
+			post(c, lane);
+		else
+			ask_token(c, lane);
+		break;
+	case 404:
+		log_line("%s: dropped, %s is not installed", name,
+		    lane->client->oauth_id);
+		outbox_remove(&c->box, "new", name);
+		queue_pop(&c->queue, lane);
+		lane->error[0] = '\0';
+		rest(c, lane);
+		break;
+	default:
+		back_off(c, lane, "the store can't be read");
+	}
+}
+
 /* Send the lane's first message, or settle it without a call. */
 static void
 start(struct courier *c, struct lane *lane)
 {
-	struct client *client = lane->client;
 	const char *name = lane->first->name;
-
 	const int status = outbox_load(&c->box, "new", name, &lane->msg);
 
 	if (status == 404 || status == 500) {
@@ -339,7 +363,7 @@ start(struct courier *c, struct lane *lane)
 		queue_pop(&c->queue, lane);
 		return;
 	}
-	client->busy = true;
+	lane->client->busy = true;
 	if (status != 0) {
 		back_off(c, lane, "the message can't be read");
 		return;
@@ -357,24 +381,7 @@ start(struct courier *c, struct lane *lane)
 		    lane->error : "too old");
 		return;
 	}
-	switch (prepare_client(c, client)) {
-	case 0:
-		if (has_token(client))
-			post(c, lane);
-		else
-			ask_token(c, lane);
-		break;
-	case 404:
-		log_line("%s: dropped, %s is not installed", name,
-		    client->oauth_id);
-		outbox_remove(&c->box, "new", name);
-		queue_pop(&c->queue, lane);
-		lane->error[0] = '\0';
-		rest(c, lane);
-		break;
-	default:
-		back_off(c, lane, "the store can't be read");
-	}
+	call_hipchat(c, lane);
 }
 
 static void

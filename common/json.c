@@ -141,7 +141,7 @@ count_members(struct json_object *value)
 }
 
 static struct json_object *
-parse(const char *text, size_t len, const char **why)
+parse(const char *text, size_t len, const char **why, size_t *stop)
 {
 	struct json_tokener *tok = json_tokener_new_ex(JSON_DEPTH);
 	struct json_object *doc;
@@ -154,10 +154,11 @@ parse(const char *text, size_t len, const char **why)
 	    JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	/* the NUL behind the text ends a number that stands alone */
 	doc = json_tokener_parse_ex(tok, text, (int)len + 1);
+	*stop = json_tokener_get_parse_end(tok);
 	*why = NULL;
 	if (json_tokener_get_error(tok) != json_tokener_success)
 		*why = json_tokener_error_desc(json_tokener_get_error(tok));
-	else if (json_tokener_get_parse_end(tok) < len)
+	else if (*stop < len)
 		*why = "trailing bytes";
 	else if (!json_object_is_type(doc, json_type_object))
 		*why = "not an object";
@@ -172,9 +173,18 @@ parse(const char *text, size_t len, const char **why)
 struct json_object *
 json_read(const char *text, size_t len, const char **why)
 {
+	size_t stop;
+
+	return json_read_at(text, len, why, &stop);
+}
+
+struct json_object *
+json_read_at(const char *text, size_t len, const char **why, size_t *stop)
+{
 	struct json_object *doc;
 	size_t members;
 
+	*stop = len;
 	if (len == 0 || len > INT32_MAX - 1) {
 		*why = len == 0 ? "empty" : "too long";
 		return NULL;
@@ -183,7 +193,7 @@ json_read(const char *text, size_t len, const char **why)
 		*why = "not UTF-8";
 		return NULL;
 	}
-	if ((doc = parse(text, len, why)) == NULL)
+	if ((doc = parse(text, len, why, stop)) == NULL)
 		return NULL;
 	if (!scan(text, text + len, &members, why)) {
 		json_object_put(doc);

@@ -26,6 +26,13 @@ struct json_object *json_read(const char *text, size_t len,
     const char **why);
 
 /*
+ * The same, for a text that somebody has to mend: *stop is where it stopped
+ * making sense, in bytes, or len or more where that is not known.
+ */
+struct json_object *json_read_at(const char *text, size_t len,
+    const char **why, size_t *stop);
+
+/*
  * Getters take a path of member names joined by dots, such as
  * "item.message.id", and return
  *	 1	present and fit; *out is set

@@ -102,19 +102,29 @@ render(const char *path, const char *text,
 	return 500;
 }
 
-/* What is served is JSON, whatever was edited into the template. */
+/*
+ * What is served is JSON, whatever was edited into the template.  No value adds
+ * a line, so lines are counted alike before and after.
+ */
 static int
 check(const char *path, const char *text, size_t len)
 {
 	struct json_object *doc;
 	const char *why;
+	size_t i, stop;
+	int line = 1;
 
-	if ((doc = json_read(text, len, &why)) == NULL) {
-		log_line("%s: rendered, it is not JSON: %s", path, why);
-		return 500;
+	if ((doc = json_read_at(text, len, &why, &stop)) != NULL) {
+		json_object_put(doc);
+		return 0;
 	}
-	json_object_put(doc);
-	return 0;
+	for (i = 0; i < stop && stop < len; i++)
+		line += text[i] == '\n';
+	if (stop < len)
+		log_line("%s:%d: not JSON: %s", path, line, why);
+	else
+		log_line("%s: not JSON: %s", path, why);
+	return 500;
 }
 
 int

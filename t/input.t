@@ -462,6 +462,10 @@ template 'an unknown name' '{"name":"{{ nobody }}"}'
 template 'an unclosed placeholder' '{"name":"{{ name"}'
 template 'a placeholder outside a string' '{"name":{{ name }}}'
 template 'broken JSON' '{"name":}'
+printf '{\n"name": "x",\n}\n' >"$tmp/templates/capabilities.json"
+cgi capabilities GET HIPCHAT_TEMPLATE_DIR="$tmp/templates"
+like "$(cat "$tmp/stderr")" 'capabilities.json:3: not JSON: ' \
+	'a comma too many: in which line'
 template 'an array' '[]'
 template 'nothing in it' ''
 template 'a NUL' '{"name":"\000"}'
