@@ -19,6 +19,7 @@
  *	429			wait as long as HipChat says
  *	408, 5xx, no answer	wait 1 s, 2 s, ... 60 s, give or take
  *	another			it has failed
+ * A HipChat that is not on HIPCHAT_ALLOWED_HOSTS is as one without an answer.
  * A message that is older than HIPCHAT_MESSAGE_TTL has failed too.
  *
  * Log lines go to DATA_DIR/courier.log, or to the terminal if there is one.
@@ -71,22 +72,26 @@ struct courier {
 };
 
 static int64_t
-now_ms(void)
+clock_ms(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(clock, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Unix time in ms: for what is on disk, and in HipChat's headers. */
+static int64_t
+now_ms(void)
+{
+	return clock_ms(CLOCK_REALTIME);
 }
 
 /* For our own pauses: no clock that somebody sets. */
 static int64_t
 uptime_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return clock_ms(CLOCK_MONOTONIC);
 }
 
 /* When the lane's first message will be too old; Unix time in ms. */
