@@ -2,6 +2,7 @@
  * json: see json.h.  Nothing here logs: the caller knows what the text was
  * and who sent it.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,21 @@ skip_string(const char *p, const char *end, bool *nul, const char **why)
 }
 
 /*
+ * Is the integer at p one that 64 bits hold?  json-c took more up to 0.16,
+ * clamped, and refuses it from 0.18 on.
+ */
+static bool
+is_small(const char *p)
+{
+	errno = 0;
+	if (*p == '-')
+		strtoll(p, NULL, 10);
+	else
+		strtoull(p, NULL, 10);
+	return errno == 0;
+}
+
+/*
  * Skip the number at p; NULL with the reason for one that RFC 8259 has not,
  * such as 01 or 1.
  */
@@ -72,6 +88,7 @@ static const char *
 skip_number(const char *p, const char **why)
 {
 	static const char digit[] = "0123456789";
+	const char *const start = p;
 	size_t whole;
 	bool good;
 
@@ -79,6 +96,10 @@ skip_number(const char *p, const char **why)
 	whole = strspn(p, digit);
 	good = whole == 1 || (whole > 1 && *p != '0');
 	p += whole;
+	if (good && *p != '.' && (*p | 0x20) != 'e' && !is_small(start)) {
+		*why = "integer beyond 64 bits";
+		return NULL;
+	}
 	if (*p == '.') {
 		p++;
 		good = good && strspn(p, digit) > 0;
@@ -150,8 +171,11 @@ parse(const char *text, size_t len, const char **why, size_t *stop)
 		*why = "out of memory";
 		return NULL;
 	}
-	json_tokener_set_flags(tok,
-	    JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	/*
+	 * Not JSON_TOKENER_VALIDATE_UTF8: json-c 0.18 refuses all but ASCII
+	 * with it.  The caller has looked at the whole text.
+	 */
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
 	/* the NUL behind the text ends a number that stands alone */
 	doc = json_tokener_parse_ex(tok, text, (int)len + 1);
 	*stop = json_tokener_get_parse_end(tok);

@@ -6,7 +6,7 @@ BENCHES	:= $(patsubst t/%.c,$B/t/%,$(wildcard t/bench/*.c))
 FUZZERS	:= $(patsubst t/fuzz/%.c,$B/fuzz/%,$(wildcard t/fuzz/*.c))
 
 $B/t/hipchatd:		LIBS = -lmicrohttpd -lcurl -ljson-c -lpcre2-8 -lnettle \
-			       -lpthread
+			       -lunistring -lpthread
 $(TESTS):		LIBS = -lcurl -ldb $(CORE)
 $(BENCHES):		LIBS = -static
 $B/t/bench/echo-direct:	LIBS = -lcurl -ldb $(CORE)

@@ -47,12 +47,28 @@ take_digits(struct opinion *o)
 	o->p += len;
 }
 
+/* Is the integer, whose digits end at o->p, one that 64 bits hold? */
+static bool
+is_small(const struct opinion *o, const char *digits, bool negative)
+{
+	const char *most = negative ? "9223372036854775808" :
+	    "18446744073709551615";
+	const size_t len = (size_t)(o->p - digits);
+
+	return len < strlen(most) || (len == strlen(most) &&
+	    strncmp(digits, most, len) <= 0);
+}
+
 static void
 read_number(struct opinion *o)
 {
-	take(o, "-");
+	const bool negative = take(o, "-");
+	const char *const digits = o->p;
+
 	if (!take(o, "0"))
 		take_digits(o);
+	if (strchr(".eE", *o->p) == NULL || *o->p == '\0')
+		o->valid = o->valid && is_small(o, digits, negative);
 	if (take(o, "."))
 		take_digits(o);
 	if (take(o, "e") || take(o, "E")) {

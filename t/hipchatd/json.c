@@ -7,6 +7,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include <unistr.h>
+
 #define MAX_DEPTH 32
 
 struct json_object *
@@ -15,13 +17,13 @@ json_parse(const char *text, size_t len)
 	struct json_tokener *tok;
 	struct json_object *o;
 
-	if (!len || len >= INT_MAX)
+	/* not by json-c's own check: 0.18 has it refuse all but ASCII */
+	if (!len || len >= INT_MAX || u8_check((const uint8_t *)text, len))
 		return NULL;
 	tok = json_tokener_new_ex(MAX_DEPTH);
 	if (!tok)
 		return NULL;
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT |
-			       JSON_TOKENER_VALIDATE_UTF8);
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
 	/* with its NUL, so that a bare number at the end is complete */
 	o = json_tokener_parse_ex(tok, text, (int)len + 1);
 	if (json_tokener_get_error(tok) != json_tokener_success ||
