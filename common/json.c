@@ -3,6 +3,8 @@
  * and who sent it.
  */
 #include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -161,28 +163,69 @@ count_members(struct json_object *value)
 	return n;
 }
 
+/*
+ * The text, which is UTF-8, with every character but ASCII as a \u escape:
+ * json-c 0.18, where it is strict, refuses them in any other form.
+ */
+static char *
+escape(const char *text, size_t len, size_t *escaped_len)
+{
+	const uint8_t *p = (const uint8_t *)text, *const end = p + len;
+	char *out, *to;
+	ucs4_t c;
+
+	/* at most 3 times as long: two bytes become six */
+	if ((out = to = malloc(3 * len + 1)) == NULL)
+		return NULL;
+	while (p < end) {
+		p += u8_mbtouc(&c, p, (size_t)(end - p));
+		if (c < 0x80)
+			*to++ = (char)c;
+		else if (c < 0x10000)
+			to += sprintf(to, "\\u%04x", c);
+		else
+			to += sprintf(to, "\\u%04x\\u%04x",
+			    0xd7c0 + (c >> 10), 0xdc00 + (c & 0x3ff));
+	}
+	*to = '\0';
+	*escaped_len = (size_t)(to - out);
+	return out;
+}
+
+/* The line, from 1, in which json-c stopped; 0 for the end of the text. */
+static int
+line_of(const char *text, size_t len, size_t stop)
+{
+	int line = 1;
+	size_t i;
+
+	if (stop >= len)
+		return 0;
+	for (i = 0; i < stop; i++)
+		line += text[i] == '\n';
+	return line;
+}
+
 static struct json_object *
-parse(const char *text, size_t len, const char **why, size_t *stop)
+parse(const char *text, size_t len, const char **why, int *line)
 {
 	struct json_tokener *tok = json_tokener_new_ex(JSON_DEPTH);
 	struct json_object *doc;
+	size_t stop;
 
 	if (tok == NULL) {
 		*why = "out of memory";
 		return NULL;
 	}
-	/*
-	 * Not JSON_TOKENER_VALIDATE_UTF8: json-c 0.18 refuses all but ASCII
-	 * with it.  The caller has looked at the whole text.
-	 */
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
 	/* the NUL behind the text ends a number that stands alone */
 	doc = json_tokener_parse_ex(tok, text, (int)len + 1);
-	*stop = json_tokener_get_parse_end(tok);
+	stop = json_tokener_get_parse_end(tok);
+	*line = line_of(text, len, stop);
 	*why = NULL;
 	if (json_tokener_get_error(tok) != json_tokener_success)
 		*why = json_tokener_error_desc(json_tokener_get_error(tok));
-	else if (*stop < len)
+	else if (stop < len)
 		*why = "trailing bytes";
 	else if (!json_object_is_type(doc, json_type_object))
 		*why = "not an object";
@@ -194,30 +237,44 @@ parse(const char *text, size_t len, const char **why, size_t *stop)
 	return doc;
 }
 
-struct json_object *
-json_read(const char *text, size_t len, const char **why)
+/* What is wrong with the text before json-c sees it; NULL if nothing is. */
+static const char *
+complaint(const char *text, size_t len)
 {
-	size_t stop;
-
-	return json_read_at(text, len, why, &stop);
+	if (len == 0)
+		return "empty";
+	if (len > JSON_MAX)
+		return "too long";
+	if (u8_check((const uint8_t *)text, len) != NULL)
+		return "not UTF-8";
+	return NULL;
 }
 
 struct json_object *
-json_read_at(const char *text, size_t len, const char **why, size_t *stop)
+json_read(const char *text, size_t len, const char **why)
+{
+	int line;
+
+	return json_read_at(text, len, why, &line);
+}
+
+struct json_object *
+json_read_at(const char *text, size_t len, const char **why, int *line)
 {
 	struct json_object *doc;
-	size_t members;
+	size_t members, escaped_len;
+	char *escaped;
 
-	*stop = len;
-	if (len == 0 || len > INT32_MAX - 1) {
-		*why = len == 0 ? "empty" : "too long";
+	*line = 0;
+	if ((*why = complaint(text, len)) != NULL)
+		return NULL;
+	if ((escaped = escape(text, len, &escaped_len)) == NULL) {
+		*why = "out of memory";
 		return NULL;
 	}
-	if (u8_check((const uint8_t *)text, len) != NULL) {
-		*why = "not UTF-8";
-		return NULL;
-	}
-	if ((doc = parse(text, len, why, stop)) == NULL)
+	doc = parse(escaped, escaped_len, why, line);
+	free(escaped);
+	if (doc == NULL)
 		return NULL;
 	if (!scan(text, text + len, &members, why)) {
 		json_object_put(doc);

@@ -14,8 +14,9 @@
 
 #include <json-c/json.h>
 
-/* Deepest nesting that json_read() accepts. */
+/* Deepest nesting, and longest text in bytes, that json_read() accepts. */
 #define JSON_DEPTH 32
+#define JSON_MAX (64 << 20)
 
 /*
  * Parse exactly one JSON object (RFC 8259, UTF-8, no byte order mark) of len
@@ -26,11 +27,11 @@ struct json_object *json_read(const char *text, size_t len,
     const char **why);
 
 /*
- * The same, for a text that somebody has to mend: *stop is where it stopped
- * making sense, in bytes, or len or more where that is not known.
+ * The same, for a text that somebody has to mend: *line, from 1, is where it
+ * stopped making sense, or 0 where that is not known.
  */
 struct json_object *json_read_at(const char *text, size_t len,
-    const char **why, size_t *stop);
+    const char **why, int *line);
 
 /*
  * Getters take a path of member names joined by dots, such as

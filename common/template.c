@@ -111,16 +111,13 @@ check(const char *path, const char *text, size_t len)
 {
 	struct json_object *doc;
 	const char *why;
-	size_t i, stop;
-	int line = 1;
+	int line;
 
-	if ((doc = json_read_at(text, len, &why, &stop)) != NULL) {
+	if ((doc = json_read_at(text, len, &why, &line)) != NULL) {
 		json_object_put(doc);
 		return 0;
 	}
-	for (i = 0; i < stop && stop < len; i++)
-		line += text[i] == '\n';
-	if (stop < len)
+	if (line > 0)
 		log_line("%s:%d: not JSON: %s", path, line, why);
 	else
 		log_line("%s: not JSON: %s", path, why);

@@ -5,32 +5,64 @@
 #include "json.h"
 
 #include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <unistr.h>
 
+#include "util.h"
+
 #define MAX_DEPTH 32
+
+/*
+ * Add the text with every character but ASCII as a \u escape: json-c 0.18 in
+ * its strict mode understands no other form of them.
+ */
+static void
+escape(struct buf *out, const char *text, size_t len)
+{
+	const uint8_t *p = (const uint8_t *)text, *end = p + len;
+	char unit[8];
+	uint16_t units[2];
+	int i, n, used;
+	ucs4_t c;
+
+	for (; p < end; p += used) {
+		used = u8_mbtouc(&c, p, (size_t)(end - p));
+		n = c < 0x80 ? 0 : u16_uctomb(units, c, 2);
+		if (!n)
+			buf_add(out, p, 1);
+		for (i = 0; i < n; i++) {
+			snprintf(unit, sizeof(unit), "\\u%04x", units[i]);
+			buf_puts(out, unit);
+		}
+	}
+}
 
 struct json_object *
 json_parse(const char *text, size_t len)
 {
 	struct json_tokener *tok;
 	struct json_object *o;
+	struct buf copy = { 0 };
 
-	/* not by json-c's own check: 0.18 has it refuse all but ASCII */
-	if (!len || len >= INT_MAX || u8_check((const uint8_t *)text, len))
+	if (!len || len >= INT_MAX / 3 ||
+	    u8_check((const uint8_t *)text, len))
 		return NULL;
 	tok = json_tokener_new_ex(MAX_DEPTH);
 	if (!tok)
 		return NULL;
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
+	escape(&copy, text, len);
 	/* with its NUL, so that a bare number at the end is complete */
-	o = json_tokener_parse_ex(tok, text, (int)len + 1);
+	o = json_tokener_parse_ex(tok, copy.data, (int)copy.len + 1);
 	if (json_tokener_get_error(tok) != json_tokener_success ||
-	    json_tokener_get_parse_end(tok) < len) {
+	    json_tokener_get_parse_end(tok) < copy.len) {
 		json_object_put(o);
 		o = NULL;
 	}
+	buf_free(&copy);
 	json_tokener_free(tok);
 	return o;
 }
