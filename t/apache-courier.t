@@ -2,8 +2,8 @@
 # Apache neither waits for a courier that its CGI program started, nor kills
 # it: under event with mod_cgid and under prefork with mod_cgi, over a graceful
 # restart, a restart, and the end of Apache itself.
-. t/lib.sh
-. t/courier.sh
+. t/lib/lib.sh
+. t/lib/courier.sh
 
 # apaches: the pids of Apache and its children
 apaches() {

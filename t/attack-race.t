@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installations that come twice, late, or at the same time as others of the
 # same id, through a real Apache.  What HipChat said last is what holds.
-. t/lib.sh
-. t/courier.sh
+. t/lib/lib.sh
+. t/lib/courier.sh
 
 start_hipchatd
 start_apache HIPCHAT_WEBHOOK_AUTH=jwt

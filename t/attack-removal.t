@@ -2,9 +2,9 @@
 # Somebody who is not HipChat removes: other people's installations, with
 # documents of his own, and browsers are sent elsewhere.  Nothing of it changes
 # the store, and no connection is made to where the add-on must not go.
-. t/lib.sh
-. t/courier.sh
-. t/attack.sh
+. t/lib/lib.sh
+. t/lib/courier.sh
+. t/lib/attack.sh
 
 # browse REDIRECT INSTALLABLE: GET /uninstalled with these
 browse() {

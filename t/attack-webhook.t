@@ -2,8 +2,8 @@
 # Webhooks that HipChat has not signed: each one is a 401 that does not say
 # why, leaves one line in the log, and nothing in the outbox.  What HipChat has
 # signed gets through however the token is handed over.
-. t/lib.sh
-. t/courier.sh
+. t/lib/lib.sh
+. t/lib/courier.sh
 
 start_hipchatd
 start_apache HIPCHAT_WEBHOOK_AUTH=jwt

@@ -2,9 +2,9 @@
 # Somebody who is not HipChat installs: with other people's secrets and ids,
 # with URLs and names that lead inward, with redirects.  Nothing of it changes
 # the store, and no connection is made to where the add-on must not go.
-. t/lib.sh
-. t/courier.sh
-. t/attack.sh
+. t/lib/lib.sh
+. t/lib/courier.sh
+. t/lib/attack.sh
 
 # ---- secrets ----------------------------------------------------------------
 

@@ -17,7 +17,7 @@
 # a message that is acknowledged and does not arrive does.
 #
 #	ROUNDS=9 DURATION=1 CLIENTS=8 MESSAGES=400 t/bench.sh
-. t/lib.sh
+. t/lib/lib.sh
 rounds=${ROUNDS:-9} seconds=${DURATION:-1} clients=${CLIENTS:-8}
 messages=${MESSAGES:-400}
 

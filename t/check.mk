@@ -1,7 +1,7 @@
 # t/check.mk - the part of the Makefile that tests, measures and breaks things
 
 STAND_IN := $(patsubst %.c,$B/obj/%.o,$(wildcard t/hipchatd/*.c))
-TESTS	:= $(patsubst t/%.c,$B/t/%,$(wildcard t/*.c))
+TESTS	:= $(patsubst t/%.c,$B/t/%,$(wildcard t/unit/*.c))
 BENCHES	:= $(patsubst t/%.c,$B/t/%,$(wildcard t/bench/*.c))
 FUZZERS	:= $(patsubst t/fuzz/%.c,$B/fuzz/%,$(wildcard t/fuzz/*.c))
 

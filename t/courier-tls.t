@@ -5,8 +5,8 @@
 #
 # An Apache with mod_ssl and mod_http2 stands before the stand-in; where there
 # is no mod_http2, or with HTTP2=no, the stand-in speaks TLS by itself.
-. t/lib.sh
-. t/courier.sh
+. t/lib/lib.sh
+. t/lib/courier.sh
 
 # authority NAME: NAME.pem signs; server: signed by it, for 127.0.0.1
 authority() {

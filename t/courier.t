@@ -3,8 +3,8 @@
 # whatever HipChat answers, and what it refuses for good is kept with the
 # reason.  The real echo and the real courier, and the stand-in HipChat, which
 # fails on demand and counts.
-. t/lib.sh
-. t/courier.sh
+. t/lib/lib.sh
+. t/lib/courier.sh
 
 # Four rooms with an installation each, and two rooms of one installation that
 # is for all.

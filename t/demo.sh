@@ -6,7 +6,7 @@
 #	with.
 #
 # Called by "make demo" and "make run", which build the programs first.
-. t/lib.sh
+. t/lib/lib.sh
 
 json_type='Content-Type: application/json'
 

@@ -2,7 +2,7 @@
 # The whole flow through a real Apache with httpd.conf.sample, and the
 # stand-in HipChat at the other end: once under event with mod_cgid, once under
 # prefork with mod_cgi.
-. t/lib.sh
+. t/lib/lib.sh
 
 json_type='Content-Type: application/json'
 

@@ -2,7 +2,7 @@
 # The stand-in HipChat.  The add-on at the other end is played by a second
 # stand-in, which faults make answer what an add-on would, and whose log shows
 # what reached it.
-. t/lib.sh
+. t/lib/lib.sh
 
 json_type='Content-Type: application/json'
 other_pid=

@@ -3,8 +3,8 @@
 # asks for its capabilities, for a token or for an installation's document, the
 # answer is the one of the contract, the log has one line about it, and nothing
 # changes on disk.
-. t/lib.sh
-. t/verdict.sh
+. t/lib/lib.sh
+. t/lib/verdict.sh
 
 # Sub-shells that wait for a HipChat that is slow, each with a stand-in of its
 # own; they end it themselves.

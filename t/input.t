@@ -3,8 +3,8 @@
 # would hand it over, by environment and standard input.  Whatever comes, the
 # answer is the one of the contract in HipChat's envelope, the log has one line
 # about it, and nothing changes on disk.
-. t/lib.sh
-. t/verdict.sh
+. t/lib/lib.sh
+. t/lib/verdict.sh
 
 # The outbox is made by the first webhook; from then on nothing may change.
 put '{}'

@@ -1,6 +1,6 @@
 #!/bin/sh
 # make install and uninstall: what a host gets, and that it works there.
-. t/lib.sh
+. t/lib/lib.sh
 
 # A copy of what is built, as other paths will be built into it.
 cp -R -p "$B" "$tmp/built"

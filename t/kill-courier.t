@@ -7,8 +7,8 @@
 #
 #	KILLS=200 WEBHOOKS=2000 prove -v t/kill-courier.t
 : "${KILLS:=20}" "${WEBHOOKS:=300}"
-. t/lib.sh
-. t/courier.sh
+. t/lib/lib.sh
+. t/lib/courier.sh
 
 clients='1 2 3 4 5 6 7 8'
 batch=10

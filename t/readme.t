@@ -1,7 +1,7 @@
 #!/bin/sh
 # The README's chapter "A webhook of your own", followed to the letter in a copy
 # of the tree: what it says to write is taken from its text.
-. t/lib.sh
+. t/lib/lib.sh
 
 # between START END: the README's indented lines between two others
 between() {

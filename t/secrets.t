@@ -5,8 +5,8 @@
 # environment or a core file, on good ways and bad ones.  Whatever the umask,
 # all files are the owner's alone, and there are none outside of the data
 # directory.
-. t/lib.sh
-. t/courier.sh
+. t/lib/lib.sh
+. t/lib/courier.sh
 
 case $B in /*) ;; *) B=$PWD/$B ;; esac
 

@@ -1,12 +1,12 @@
 #!/bin/sh
 # What t/sign-webhook.sh signs with openssl, common/jwt takes, and nobody else's.
-. t/lib.sh
+. t/lib/lib.sh
 
 secret='x{}"$` /+=&%'
 now=$(date +%s)
 
 # verify TOKEN [SECRET [NOW]]
-verify() { "$B/t/test-jwt" "$1" "${2:-$secret}" "${3:-$now}"; }
+verify() { "$B/t/unit/test-jwt" "$1" "${2:-$secret}" "${3:-$now}"; }
 
 token=$(t/sign-webhook.sh an-id "$secret" 42)
 like "$token" '^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}$' \

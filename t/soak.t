@@ -20,7 +20,7 @@ if [ -z "${SOAK_DISK:-}" ]; then
 	SOAK_DISK=0
 fi
 
-. t/lib.sh
+. t/lib/lib.sh
 
 # The mount has to go before the directory can.
 trap leave EXIT
@@ -60,7 +60,7 @@ before=$(descriptors "$main_pid")
 
 ADDON=$ADDON HIPCHAT=$HIPCHAT SOAK_APACHE=$main_pid SOAK_DATA=$tmp/data \
 	SOAK_COURIER=$tmp/$courier_name SOAK_S=${SOAK_S:-2} \
-	"$B/t/soak" >"$tmp/soak.out"
+	"$B/t/unit/soak" >"$tmp/soak.out"
 rc=$?
 sed 's/^ok \([0-9]*\) - /    ok \1 - /; s/^not ok /    not ok /
 	s/^1\.\./    1../; s/^#/    #/' "$tmp/soak.out"

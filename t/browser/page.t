@@ -1,8 +1,8 @@
 #!/bin/sh
 # The stand-in's web page in a real browser: what a person sees and does there,
 # with the add-on behind a real Apache.
-. t/lib.sh
-. t/courier.sh
+. t/lib/lib.sh
+. t/lib/courier.sh
 . t/browser/webdriver.sh
 
 start_hipchatd

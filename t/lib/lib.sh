@@ -1,9 +1,9 @@
-# t/lib.sh - what the shell tests, the demo and the benchmark share.
+# t/lib/lib.sh - what the shell tests, the demo and the benchmark share.
 #
 # POSIX sh.  Run from the repository's root, as root or as anybody else:
 #
 #	#!/bin/sh
-#	. t/lib.sh
+#	. t/lib/lib.sh
 #	cgi capabilities GET
 #	is "$status" 200 'the descriptor is served'
 #	done_testing
@@ -214,4 +214,4 @@ end() {
 	wait "$1" 2>/dev/null || :
 }
 
-. t/servers.sh
+. t/lib/servers.sh

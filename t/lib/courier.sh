@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# t/courier.sh - what the tests of outbox and courier share.  Read after
+# t/lib/courier.sh - what the tests of outbox and courier share.  Read after
 # lib.sh, by a test that has called start_hipchatd.
 #
 # A data directory, $box, is made by fresh(): the installations are in it and

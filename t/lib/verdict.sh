@@ -1,4 +1,4 @@
-# t/verdict.sh - what a request without a server came to: the answer, the log
+# t/lib/verdict.sh - what a request without a server came to: the answer, the log
 # and the disk.  Part of the tests that send hundreds of bad ones, so the checks
 # of each are the shell's own.  Comes after lib.sh.
 

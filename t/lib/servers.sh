@@ -1,4 +1,4 @@
-# t/servers.sh - the two servers that a test may start: the stand-in HipChat
+# t/lib/servers.sh - the two servers that a test may start: the stand-in HipChat
 # and a private Apache.  Part of lib.sh, which reads it; stop_apache and
 # stop_hipchatd are called at the end of a test in any case.
 

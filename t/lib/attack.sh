@@ -1,4 +1,4 @@
-# t/attack.sh - what the tests share in which somebody who is not HipChat
+# t/lib/attack.sh - what the tests share in which somebody who is not HipChat
 # installs and removes.  Read after lib.sh and courier.sh.
 #
 # All calls that the add-on makes go through a network made to order

@@ -27,19 +27,19 @@ queue(const struct scratch *s)
 	outbox_close(&box);
 }
 
-/* The program lies beside this one's directory. */
+/* This is $B/t/unit/test-courier, the program $B/cgi-bin/courier. */
 static void
 courier_path(char path[SCRATCH_PATH])
 {
 	const ssize_t n = readlink("/proc/self/exe", path, SCRATCH_PATH - 1);
-	char *slash;
+	int up;
 
 	if (n < 0 || n > SCRATCH_PATH - 32)
 		die("/proc/self/exe");
 	path[n] = '\0';
-	*strrchr(path, '/') = '\0';
-	slash = strrchr(path, '/');
-	strcpy(slash, "/cgi-bin/courier");
+	for (up = 0; up < 3; up++)
+		*strrchr(path, '/') = '\0';
+	strcat(path, "/cgi-bin/courier");
 }
 
 /* Run it with this standard error; returns its exit status. */
@@ -71,10 +71,13 @@ test_terminal(const struct scratch *s)
 
 	if (terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0)
 		err = open(ptsname(terminal), O_RDWR | O_NOCTTY);
-	if (err < 0)
-		die("a terminal");
+	if (err < 0) {		/* a bare chroot has no /dev/pts */
+		skip("with a terminal", "there is none to be had here");
+		return;
+	}
 	queue(s);
-	is_int(run(err), 0, "with a terminal: exit status");
+	if (!is_int(run(err), 0, "with a terminal: exit status"))
+		return;
 	n = read(terminal, text, sizeof(text) - 1);
 	text[n > 0 ? n : 0] = '\0';
 	ok(strncmp(text, "courier: ", 9) == 0, "... its lines go there");
