@@ -173,10 +173,7 @@ read_body(struct cgi *cgi)
 
 	if ((status = read_length(cgi, &len)) != 0)
 		return status;
-	if ((cgi->body = malloc(len + 1)) == NULL) {
-		log_line("out of memory");
-		return 500;
-	}
+	cgi->body = need(malloc(len + 1));
 	while (cgi->body_len < len) {
 		if (!wait_for_input(deadline))
 			return cgi_error(cgi, 408,

@@ -53,7 +53,7 @@ struct cgi {
  *	408	the body did not arrive in 30 seconds
  *	411	POST without Content-Length
  *	413	the body is larger than CGI_BODY_MAX
- *	500	not called as a CGI program, or out of memory
+ *	500	not called as a CGI program
  */
 int cgi_read(struct cgi *cgi, const char *program, unsigned int allowed);
 

@@ -285,10 +285,6 @@ post(struct courier *c, struct lane *lane)
 	char url[HIPCHAT_URL_MAX];
 	const char *body = json_text(lane->msg.notification);
 
-	if (body == NULL) {
-		back_off(c, lane, "out of memory");
-		return;
-	}
 	hipchat_post_request(&request, url, &lane->client->inst,
 	    lane->room_id, &lane->client->token, body);
 	begin(c, lane, LANE_POST, &request);
@@ -682,10 +678,7 @@ open_courier(struct courier *c, const struct config *cfg)
 	tzset();	/* the log's time: zones cannot be read later */
 	sandbox_enter(&(struct sandbox){ .readable = cfg->ca_file,
 	    .writable = cfg->data_dir, .network = true });
-	if ((c->multi = curl_multi_init()) == NULL) {
-		log_line("libcurl: out of memory");
-		return 500;
-	}
+	c->multi = need(curl_multi_init());
 	return 0;
 }
 

@@ -3,7 +3,6 @@
  *
  * All functions return 0 or an HTTP status, with the reason in the log:
  *	403	a host that is not allowed, or HipChat refuses the secret
- *	500	out of memory
  *	502	HipChat did not answer, or not as its documentation says
  */
 #ifndef HIPCHAT_H

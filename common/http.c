@@ -159,16 +159,13 @@ has_two_slashes(const char *url)
 	return p != NULL && p[2] == '/' && p[3] != '/';
 }
 
-/* Parse and judge: 0, 403 or 500; *parsed is the caller's in any case. */
+/* Parse and judge: 0 or 403; *parsed is the caller's in any case. */
 static int
 guard(const struct config *cfg, const char *url, CURLU **parsed,
     enum hosts_verdict *verdict)
 {
 	*verdict = HOSTS_NO;
-	if ((*parsed = curl_url()) == NULL) {
-		log_line("out of memory");
-		return 500;
-	}
+	*parsed = need(curl_url());
 	if (is_plain(url) && has_two_slashes(url) &&
 	    curl_url_set(*parsed, CURLUPART_URL, url, 0) == CURLUE_OK)
 		*verdict = judge(cfg, *parsed);
@@ -200,74 +197,73 @@ take_body(char *data, size_t size, size_t n, void *arg)
 	return n;
 }
 
-static bool
+/* An option's outcome: what can fail here is memory. */
+static void
+sure(CURLcode code)
+{
+	if (code != CURLE_OK)
+		need(NULL);
+}
+
+static void
 set_limits(struct http_call *call, const struct config *cfg)
 {
 	CURL *easy = call->easy;
 
-	return curl_easy_setopt(easy, CURLOPT_CURLU, call->url) == CURLE_OK &&
-	    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+	sure(curl_easy_setopt(easy, CURLOPT_CURLU, call->url));
+	sure(curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L));
 #if LIBCURL_VERSION_NUM >= 0x075700	/* do not wait for a mute name server */
-	    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
+	sure(curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L));
 #endif
-	    curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
-	    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
-	    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT,
-	    (long)HTTP_CONNECT_SECONDS) == CURLE_OK &&
-	    curl_easy_setopt(easy, CURLOPT_TIMEOUT,
-	    (long)HTTP_TOTAL_SECONDS) == CURLE_OK &&
-	    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error) ==
-	    CURLE_OK &&
-	    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body) ==
-	    CURLE_OK &&
-	    curl_easy_setopt(easy, CURLOPT_WRITEDATA, &call->reply) ==
-	    CURLE_OK &&
-	    (cfg->ca_file == NULL || curl_easy_setopt(easy, CURLOPT_CAINFO,
-	    cfg->ca_file) == CURLE_OK);
+	sure(curl_easy_setopt(easy, CURLOPT_PROXY, ""));
+	sure(curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L));
+	sure(curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT,
+	    (long)HTTP_CONNECT_SECONDS));
+	sure(curl_easy_setopt(easy, CURLOPT_TIMEOUT,
+	    (long)HTTP_TOTAL_SECONDS));
+	sure(curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error));
+	sure(curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body));
+	sure(curl_easy_setopt(easy, CURLOPT_WRITEDATA, &call->reply));
+	if (cfg->ca_file != NULL)
+		sure(curl_easy_setopt(easy, CURLOPT_CAINFO, cfg->ca_file));
 }
 
-/* Append a header line; false when memory is out. */
-static bool
+/* Append a header line. */
+static void
 add_header(struct http_call *call, const char *name, const char *value)
 {
-	struct curl_slist *longer = NULL;
-	char *line;
+	char *line = NULL;
 
 	if (asprintf(&line, "%s: %s", name, value) < 0)
-		return false;
-	longer = curl_slist_append(call->headers, line);
+		need(NULL);
+	call->headers = need(curl_slist_append(call->headers, line));
 	free(line);
-	if (longer == NULL)
-		return false;
-	call->headers = longer;
-	return true;
 }
 
-static bool
+static void
 set_request(struct http_call *call, const struct http_request *request)
 {
 	CURL *easy = call->easy;
-	bool ok = add_header(call, "Accept", "application/json") &&
-	    curl_easy_setopt(easy, CURLOPT_USERAGENT, "hipchat-cgi") ==
-	    CURLE_OK;
 
-	if (request->user != NULL)
-		ok = ok && curl_easy_setopt(easy, CURLOPT_USERNAME,
-		    request->user) == CURLE_OK &&
-		    curl_easy_setopt(easy, CURLOPT_PASSWORD,
-		    request->password) == CURLE_OK;
-	if (request->bearer != NULL)
-		ok = ok && curl_easy_setopt(easy, CURLOPT_HTTPAUTH,
-		    CURLAUTH_BEARER) == CURLE_OK &&
-		    curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER,
-		    request->bearer) == CURLE_OK;
-	if (request->body != NULL)
-		ok = ok && add_header(call, "Content-Type",
-		    request->content_type) &&
-		    curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS,
-		    request->body) == CURLE_OK;
-	return ok && curl_easy_setopt(easy, CURLOPT_HTTPHEADER,
-	    call->headers) == CURLE_OK;
+	add_header(call, "Accept", "application/json");
+	sure(curl_easy_setopt(easy, CURLOPT_USERAGENT, "hipchat-cgi"));
+	if (request->user != NULL) {
+		sure(curl_easy_setopt(easy, CURLOPT_USERNAME, request->user));
+		sure(curl_easy_setopt(easy, CURLOPT_PASSWORD,
+		    request->password));
+	}
+	if (request->bearer != NULL) {
+		sure(curl_easy_setopt(easy, CURLOPT_HTTPAUTH,
+		    CURLAUTH_BEARER));
+		sure(curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER,
+		    request->bearer));
+	}
+	if (request->body != NULL) {
+		add_header(call, "Content-Type", request->content_type);
+		sure(curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS,
+		    request->body));
+	}
+	sure(curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers));
 }
 
 int
@@ -284,15 +280,13 @@ http_begin(struct http_call *call, const struct config *cfg,
 		    shown(request->url), request->url);
 	if (status != 0)
 		return status;
-	call->easy = curl_easy_init();
-	call->reply.body = malloc(HTTP_REPLY_MAX + 1);
-	if (call->easy == NULL || call->reply.body == NULL ||
-	    !set_limits(call, cfg) || !set_request(call, request) ||
-	    (verdict == HOSTS_PUBLIC && curl_easy_setopt(call->easy,
-	    CURLOPT_OPENSOCKETFUNCTION, open_socket) != CURLE_OK)) {
-		log_line("libcurl: out of memory");
-		return 500;
-	}
+	call->easy = need(curl_easy_init());
+	call->reply.body = need(malloc(HTTP_REPLY_MAX + 1));
+	set_limits(call, cfg);
+	set_request(call, request);
+	if (verdict == HOSTS_PUBLIC)
+		sure(curl_easy_setopt(call->easy, CURLOPT_OPENSOCKETFUNCTION,
+		    open_socket));
 	call->reply.body[0] = '\0';
 	return 0;
 }

@@ -51,7 +51,7 @@ bool http_url_allowed(const struct config *cfg, const char *url);
 
 /*
  * Make the call and wait for the reply.  Returns 0 with a reply of any
- * status, or 403 (the guard), 500 (out of memory), 502 (no whole reply in
+ * status, or 403 (the guard), 502 (no whole reply in
  * time), logged.  In any case the caller then calls http_free().
  */
 int http_do(struct http_call *call, const struct config *cfg,
@@ -59,7 +59,7 @@ int http_do(struct http_call *call, const struct config *cfg,
 
 /*
  * http_do() in two steps, for who drives call->easy by itself: begin returns
- * 0, 403 or 500 (logged); end, given the outcome of the transfer, 0, or 502
+ * 0 or 403 (logged); end, given the outcome of the transfer, 0, or 502
  * with the reason in call->error (not logged).
  */
 int http_begin(struct http_call *call, const struct config *cfg,

@@ -1,5 +1,5 @@
 /*
- * json: see json.h.  Nothing here logs: the caller knows what the text was
+ * json: see json.h.  No refusal is logged here: the caller knows what the text was
  * and who sent it.
  */
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <unistr.h>
 
 #include "json.h"
+#include "log.h"
 
 /* The code unit of a \uXXXX escape at p, or -1; the JSON is known valid. */
 static long
@@ -175,8 +176,7 @@ escape(const char *text, size_t len, size_t *escaped_len)
 	ucs4_t c;
 
 	/* at most 3 times as long: two bytes become six */
-	if ((out = to = malloc(3 * len + 1)) == NULL)
-		return NULL;
+	out = to = need(malloc(3 * len + 1));
 	while (p < end) {
 		p += u8_mbtouc(&c, p, (size_t)(end - p));
 		if (c < 0x80)
@@ -209,14 +209,10 @@ line_of(const char *text, size_t len, size_t stop)
 static struct json_object *
 parse(const char *text, size_t len, const char **why, int *line)
 {
-	struct json_tokener *tok = json_tokener_new_ex(JSON_DEPTH);
+	struct json_tokener *tok = need(json_tokener_new_ex(JSON_DEPTH));
 	struct json_object *doc;
 	size_t stop;
 
-	if (tok == NULL) {
-		*why = "out of memory";
-		return NULL;
-	}
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
 	/* the NUL behind the text ends a number that stands alone */
 	doc = json_tokener_parse_ex(tok, text, (int)len + 1);
@@ -268,10 +264,7 @@ json_read_at(const char *text, size_t len, const char **why, int *line)
 	*line = 0;
 	if ((*why = complaint(text, len)) != NULL)
 		return NULL;
-	if ((escaped = escape(text, len, &escaped_len)) == NULL) {
-		*why = "out of memory";
-		return NULL;
-	}
+	escaped = escape(text, len, &escaped_len);
 	doc = parse(escaped, escaped_len, why, line);
 	free(escaped);
 	if (doc == NULL)
@@ -365,32 +358,48 @@ json_id(struct json_object *doc, const char *path, int64_t *out)
 	return 1;
 }
 
-bool
+struct json_object *
+json_new(void)
+{
+	return need(json_object_new_object());
+}
+
+void
 json_add(struct json_object *doc, const char *name, struct json_object *value)
 {
-	if (value == NULL)
-		return false;
-	if (json_object_object_add(doc, name, value) == 0)
-		return true;
-	json_object_put(value);
-	return false;
+	if (json_object_object_add(doc, name, need(value)) != 0)
+		need(NULL);
+}
+
+void
+json_add_string(struct json_object *doc, const char *name, const char *text)
+{
+	json_add(doc, name, json_object_new_string(text));
+}
+
+void
+json_add_int(struct json_object *doc, const char *name, int64_t n)
+{
+	json_add(doc, name, json_object_new_int64(n));
 }
 
 const char *
 json_text(struct json_object *doc)
 {
-	return json_object_to_json_string_ext(doc,
+	const char *text = json_object_to_json_string_ext(doc,
 	    JSON_C_TO_STRING_NOSLASHESCAPE);
+
+	if (text == NULL)
+		need(NULL);
+	return text;
 }
 
 char *
 json_quote(const char *text)
 {
-	struct json_object *string = json_object_new_string(text);
-	char *quoted = NULL;
+	struct json_object *string = need(json_object_new_string(text));
+	char *quoted = need(strdup(json_text(string)));
 
-	if (string != NULL && json_text(string) != NULL)
-		quoted = strdup(json_text(string));
 	json_object_put(string);
 	return quoted;
 }

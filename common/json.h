@@ -4,6 +4,8 @@
  * json-c's own strict mode still lets through duplicate members, NaN,
  * control characters and lone surrogates; json_read() refuses them, so a
  * document has one meaning or none.
+ *
+ * A memory failure ends the program (need() in log.h).
  */
 #ifndef JSON_H
 #define JSON_H
@@ -48,20 +50,22 @@ int json_string(struct json_object *doc, const char *path, size_t max,
 /* A positive integer, or a string of digits that is one: HipChat's ids. */
 int json_id(struct json_object *doc, const char *path, int64_t *out);
 
-/*
- * Add a member and take its value over.  False when memory is out, also
- * where that left the value NULL.
- */
-bool json_add(struct json_object *doc, const char *name,
+/* A new object, which the caller releases with json_object_put(). */
+struct json_object *json_new(void);
+
+/* Add a member and take its value over; in the place of one of that name. */
+void json_add(struct json_object *doc, const char *name,
     struct json_object *value);
 
-/* The document as compact JSON text, which it owns; NULL without memory. */
+/* The same for a string, which is copied, and for a number. */
+void json_add_string(struct json_object *doc, const char *name,
+    const char *text);
+void json_add_int(struct json_object *doc, const char *name, int64_t n);
+
+/* The document as compact JSON text, which it owns. */
 const char *json_text(struct json_object *doc);
 
-/*
- * The text as a JSON string literal, quotes included; the caller frees it.
- * NULL when memory is out.
- */
+/* The text as a JSON string literal, quotes included; the caller frees it. */
 char *json_quote(const char *text);
 
 #endif

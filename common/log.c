@@ -89,6 +89,15 @@ log_errno(const char *object, const char *what)
 	return err == ENOSPC || err == EDQUOT ? 503 : 500;
 }
 
+void *
+need(void *p)
+{
+	if (p != NULL)
+		return p;
+	log_line("out of memory");
+	_exit(1);
+}
+
 bool
 log_to_file(int dirfd, const char *name)
 {

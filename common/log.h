@@ -33,6 +33,12 @@ void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int log_errno(const char *object, const char *what);
 
 /*
+ * Returns p.  Where it is NULL, memory is out: that is logged and ends the
+ * program, as a kill would, so whatever it was doing is not acknowledged.
+ */
+void *need(void *p);
+
+/*
  * From now on lines go to a file below the directory, each with the time
  * before it.  The file takes standard error's place, so that reports of
  * libraries land there too.  Returns false, logged, when it can't be opened.

@@ -12,7 +12,7 @@
 
 static const char ellipsis[] = "\xe2\x80\xa6";
 
-/* The message, cut if need be, as a JSON string; NULL without memory. */
+/* The message, cut if need be, as a JSON string. */
 static struct json_object *
 message_json(const char *message)
 {
@@ -28,8 +28,7 @@ message_json(const char *message)
 	}
 	if (characters <= NOTIFY_CHARACTERS)
 		return json_object_new_string(message);
-	if ((cut = malloc(keep + sizeof(ellipsis))) == NULL)
-		return NULL;
+	cut = need(malloc(keep + sizeof(ellipsis)));
 	memcpy(cut, message, keep);
 	memcpy(cut + keep, ellipsis, sizeof(ellipsis));
 	json = json_object_new_string(cut);
@@ -49,7 +48,8 @@ add_card(struct json_object *doc, const char *card)
 		log_line("the notification's card: %s", why);
 		return false;
 	}
-	return json_add(doc, "card", json);
+	json_add(doc, "card", json);
+	return true;
 }
 
 /* The notification as HipChat takes it; the caller releases it. */
@@ -58,14 +58,13 @@ notification_json(const struct notification *n)
 {
 	const char *color = n->color != NULL ? n->color : "yellow";
 	const char *format = n->format != NULL ? n->format : "text";
-	struct json_object *doc = json_object_new_object();
+	struct json_object *doc = json_new();
 
-	if (doc != NULL &&
-	    json_add(doc, "color", json_object_new_string(color)) &&
-	    json_add(doc, "message", message_json(n->message)) &&
-	    json_add(doc, "message_format", json_object_new_string(format)) &&
-	    json_add(doc, "notify", json_object_new_boolean(n->notify)) &&
-	    add_card(doc, n->card))
+	json_add_string(doc, "color", color);
+	json_add(doc, "message", message_json(n->message));
+	json_add_string(doc, "message_format", format);
+	json_add(doc, "notify", json_object_new_boolean(n->notify));
+	if (add_card(doc, n->card))
 		return doc;
 	json_object_put(doc);
 	return NULL;
@@ -114,11 +113,8 @@ hipchat_notify(struct webhook *hook, const struct notification *notification)
 		log_line("no notification: %s", why);
 		return 500;
 	}
-	doc = notification_json(notification);
-	if (doc == NULL) {
-		log_line("no notification: out of memory or a bad card");
+	if ((doc = notification_json(notification)) == NULL)
 		return 500;
-	}
 	status = put(hook, doc);
 	json_object_put(doc);
 	return status;

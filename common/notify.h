@@ -29,7 +29,7 @@ struct notification {
  * in the room that the webhook came from.  After a 0 it is on disk, and the
  * courier delivers it; a webhook that HipChat repeats is not said twice.
  * Returns 0, or logged, 500 (a message that is empty or not UTF-8, a bad card,
- * no room, out of memory, the data directory), or 503 (the disk is full).
+ * no room, the data directory), or 503 (the disk is full).
  */
 int hipchat_notify(struct webhook *hook,
     const struct notification *notification);

@@ -33,7 +33,7 @@ close_both(struct store *st, struct outbox *box)
 
 /* ---- status ---- */
 
-/* The installation's entry in the report, made if need be; NULL: no memory. */
+/* The installation's entry in the report, made if need be. */
 static struct json_object *
 entry_of(struct json_object *report, const char *oauth_id)
 {
@@ -41,32 +41,25 @@ entry_of(struct json_object *report, const char *oauth_id)
 
 	if (json_object_object_get_ex(report, oauth_id, &entry))
 		return entry;
-	entry = json_object_new_object();
-	if (entry != NULL &&
-	    json_add(entry, "queued", json_object_new_int64(0)) &&
-	    json_add(entry, "failed", json_object_new_int64(0)) &&
-	    json_add(report, oauth_id, json_object_get(entry))) {
-		json_object_put(entry);	/* the report has it */
-		return entry;
-	}
-	json_object_put(entry);
-	return NULL;
+	entry = json_new();
+	json_add_int(entry, "queued", 0);
+	json_add_int(entry, "failed", 0);
+	json_add(report, oauth_id, entry);
+	return entry;
 }
 
 static bool
 report_installations(struct json_object *report, const struct store *st)
 {
 	struct json_object *ids = NULL;
-	bool ok;
+	const int status = store_ids(st, &ids);
 	size_t i;
 
-	if (store_ids(st, &ids) != 0)
-		return false;
-	for (ok = true, i = 0; i < json_object_array_length(ids); i++)
-		ok = ok && entry_of(report, json_object_get_string(
-		    json_object_array_get_idx(ids, i))) != NULL;
+	for (i = 0; status == 0 && i < json_object_array_length(ids); i++)
+		entry_of(report, json_object_get_string(
+		    json_object_array_get_idx(ids, i)));
 	json_object_put(ids);
-	return ok;
+	return status == 0;
 }
 
 /* Count the messages of a directory, and keep the last one's reason. */
@@ -83,12 +76,11 @@ report_messages(struct json_object *report, const struct outbox *box,
 	for (i = 0; i < n; i++) {
 		if (outbox_load(box, dir, list[i]->d_name, &msg) != 0)
 			continue;
-		if ((entry = entry_of(report, msg.oauth_id)) != NULL &&
-		    json_object_object_get_ex(entry, member, &count))
+		entry = entry_of(report, msg.oauth_id);
+		if (json_object_object_get_ex(entry, member, &count))
 			json_object_int_inc(count, 1);
-		if (entry != NULL && *msg.reason != '\0')
-			json_add(entry, "lastError",
-			    json_object_new_string(msg.reason));
+		if (*msg.reason != '\0')
+			json_add_string(entry, "lastError", msg.reason);
 		outbox_release(&msg);
 	}
 	if (n >= 0)
@@ -122,11 +114,9 @@ report_lanes(struct json_object *report, const struct outbox *box)
 		    until > (int64_t)time(NULL) &&
 		    (json_id(entry, "deferredUntil", &other) != 1 ||
 		    other < until))	/* of its rooms, the last */
-			json_add(entry, "deferredUntil",
-			    json_object_new_int64(until));
+			json_add_int(entry, "deferredUntil", until);
 		if (json_string(lane, "error", OUTBOX_REASON_MAX, &error) == 1)
-			json_add(entry, "lastError",
-			    json_object_new_string(error));
+			json_add_string(entry, "lastError", error);
 	}
 	json_object_put(doc);
 }
@@ -176,15 +166,14 @@ print_report(struct json_object *report, bool json)
 int
 operate_status(const struct config *cfg, bool json)
 {
-	struct json_object *report = json_object_new_object();
+	struct json_object *report;
 	struct outbox box;
 	struct store st;
 	bool ok;
 
-	if (report == NULL || !open_both(cfg, &st, &box)) {
-		json_object_put(report);
+	if (!open_both(cfg, &st, &box))
 		return 1;
-	}
+	report = json_new();
 	ok = report_installations(report, &st) &&
 	    report_messages(report, &box, "new", "queued") &&
 	    report_messages(report, &box, "failed", "failed");

@@ -155,12 +155,7 @@ static int
 put_json(const struct outbox *box, const char *dir, const char *name,
     struct json_object *doc)
 {
-	const char *text = json_text(doc);
-
-	if (text != NULL)
-		return put_file(box, dir, name, text);
-	log_line("%s: out of memory", name);
-	return 500;
+	return put_file(box, dir, name, json_text(doc));
 }
 
 void
@@ -185,20 +180,17 @@ int
 outbox_put(const struct outbox *box, const char *oauth_id, int64_t room_id,
     const char *key, struct json_object *notification)
 {
-	struct json_object *doc = json_object_new_object();
+	struct json_object *doc = json_new();
 	char name[OUTBOX_NAME_MAX];
-	int status = 500;
+	int status;
 
 	new_name(name);
-	if (doc != NULL &&
-	    json_add(doc, "oauthId", json_object_new_string(oauth_id)) &&
-	    json_add(doc, "roomId", json_object_new_int64(room_id)) &&
-	    (*key == '\0' ||
-	    json_add(doc, "key", json_object_new_string(key))) &&
-	    json_add(doc, "notification", json_object_get(notification)))
-		status = put_json(box, "new", name, doc);
-	else
-		log_line("%s: out of memory", name);
+	json_add_string(doc, "oauthId", oauth_id);
+	json_add_int(doc, "roomId", room_id);
+	if (*key != '\0')
+		json_add_string(doc, "key", key);
+	json_add(doc, "notification", json_object_get(notification));
+	status = put_json(box, "new", name, doc);
 	json_object_put(doc);
 	return status;
 }
@@ -469,7 +461,7 @@ static int
 read_json(const struct outbox *box, const char *path,
     struct json_object **doc)
 {
-	const char *why = "out of memory";
+	const char *why = NULL;
 	char *text;
 	ssize_t len;
 	int fd, status;
@@ -477,21 +469,18 @@ read_json(const struct outbox *box, const char *path,
 	*doc = NULL;
 	if ((status = open_file(box, path, &fd)) != 0)
 		return status;
-	if ((text = malloc(FILE_MAX + 1)) == NULL) {
-		status = 503;
-	} else if ((len = read_all(fd, text)) < 0) {
+	text = need(malloc(FILE_MAX + 1));
+	if ((len = read_all(fd, text)) < 0) {
 		why = strerror(errno);
-		status = 500;
 	} else {
 		text[len] = '\0';
 		*doc = json_read(text, (size_t)len, &why);
-		status = *doc != NULL ? 0 : 500;
 	}
-	if (status != 0)
+	if (*doc == NULL)
 		log_line("outbox/%s: %s", path, why);
 	free(text);
 	close(fd);
-	return status;
+	return *doc != NULL ? 0 : 500;
 }
 
 /* Copy an optional string member. */
@@ -604,8 +593,8 @@ outbox_fail(const struct outbox *box, const char *name,
 	/* the move first: who has removed it meanwhile wants it gone */
 	if (renameat(box->dirfd, from, box->dirfd, to) != 0)
 		return errno == ENOENT ? 404 : log_errno(from, "moving");
-	if (json_add(msg->doc, "reason", json_object_new_string(reason)))
-		put_json(box, "failed", name, msg->doc);
+	json_add_string(msg->doc, "reason", reason);
+	put_json(box, "failed", name, msg->doc);
 	return 0;
 }
 

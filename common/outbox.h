@@ -129,7 +129,7 @@ int64_t outbox_arrival(const char *name);
 
 /*
  * Read a message; the caller calls outbox_release() after a 0.  Else 404, 500
- * for a file that is no message, 503 when memory or descriptors are out.
+ * for a file that is no message, 503 when descriptors are out.
  */
 int outbox_load(const struct outbox *box, const char *dir, const char *name,
     struct outbox_message *msg);

@@ -20,8 +20,7 @@ find_client(struct queue *q, const char *oauth_id)
 	for (client = q->clients; client != NULL; client = client->next)
 		if (strcmp(client->oauth_id, oauth_id) == 0)
 			return client;
-	if ((client = calloc(1, sizeof(*client))) == NULL)
-		return NULL;
+	client = need(calloc(1, sizeof(*client)));
 	strcpy(client->oauth_id, oauth_id);
 	client->next = q->clients;
 	q->clients = client;
@@ -34,13 +33,10 @@ find_lane(struct queue *q, const char *oauth_id, int64_t room_id)
 	struct client *client = find_client(q, oauth_id);
 	struct lane *lane;
 
-	if (client == NULL)
-		return NULL;
 	for (lane = client->lanes; lane != NULL; lane = lane->sibling)
 		if (lane->room_id == room_id)
 			return lane;
-	if ((lane = calloc(1, sizeof(*lane))) == NULL)
-		return NULL;
+	lane = need(calloc(1, sizeof(*lane)));
 	lane->client = client;
 	lane->room_id = room_id;
 	lane->sibling = client->lanes;
@@ -50,16 +46,12 @@ find_lane(struct queue *q, const char *oauth_id, int64_t room_id)
 	return lane;
 }
 
-static bool
+static void
 push(struct queue *q, const struct outbox_message *msg, const char *name)
 {
 	struct lane *lane = find_lane(q, msg->oauth_id, msg->room_id);
-	struct item *item = lane != NULL ? calloc(1, sizeof(*item)) : NULL;
+	struct item *item = need(calloc(1, sizeof(*item)));
 
-	if (item == NULL) {
-		log_line("%s: out of memory", name);
-		return false;
-	}
 	strcpy(item->name, name);
 	if (lane->first == NULL)
 		lane->first = item;
@@ -67,21 +59,19 @@ push(struct queue *q, const struct outbox_message *msg, const char *name)
 		lane->last->next = item;
 	lane->last = item;
 	q->items++;
-	return true;
 }
 
-/* Add one message; false when memory is out. */
+/* Add one message; false when descriptors are out. */
 static bool
 add_name(struct queue *q, const struct outbox *box, const char *name)
 {
 	struct outbox_message msg;
-	bool added;
 
 	switch (outbox_load(box, "new", name, &msg)) {
 	case 0:
-		added = push(q, &msg, name);
+		push(q, &msg, name);
 		outbox_release(&msg);
-		return added;
+		return true;
 	case 404:
 		return true;
 	case 503:
@@ -139,9 +129,9 @@ load_lane(struct queue *q, const struct store *st, struct json_object *entry)
 	    json_id(entry, "roomId", &room_id) != 1 ||
 	    json_id(entry, "until", &until) < 0 ||
 	    json_string(entry, "error", OUTBOX_REASON_MAX - 1, &error) < 0 ||
-	    store_find(st, oauth_id, &inst) != 0 ||
-	    (lane = find_lane(q, oauth_id, room_id)) == NULL)
+	    store_find(st, oauth_id, &inst) != 0)
 		return;
+	lane = find_lane(q, oauth_id, room_id);
 	/* the clock may have been set back since */
 	if (until > time(NULL) + QUEUE_WAIT_MAX)
 		until = time(NULL) + QUEUE_WAIT_MAX;
@@ -163,40 +153,33 @@ queue_load_status(struct queue *q, const struct outbox *box,
 	json_object_put(doc);
 }
 
-/* What "courier --status" shows of one lane; NULL when memory is out. */
+/* What "courier --status" shows of one lane. */
 static struct json_object *
 lane_json(const struct lane *lane)
 {
-	struct json_object *doc = json_object_new_object();
+	struct json_object *doc = json_new();
 
-	if (doc != NULL && json_add(doc, "oauthId",
-	    json_object_new_string(lane->client->oauth_id)) &&
-	    json_add(doc, "roomId", json_object_new_int64(lane->room_id)) &&
-	    (lane->until == 0 || json_add(doc, "until",
-	    json_object_new_int64((lane->until + 999) / 1000))) &&
-	    (*lane->error == '\0' || json_add(doc, "error",
-	    json_object_new_string(lane->error))))
-		return doc;
-	json_object_put(doc);
-	return NULL;
+	json_add_string(doc, "oauthId", lane->client->oauth_id);
+	json_add_int(doc, "roomId", lane->room_id);
+	if (lane->until != 0)
+		json_add_int(doc, "until", (lane->until + 999) / 1000);
+	if (*lane->error != '\0')
+		json_add_string(doc, "error", lane->error);
+	return doc;
 }
 
 void
 queue_save_status(const struct queue *q, const struct outbox *box)
 {
-	struct json_object *doc = json_object_new_object();
-	struct json_object *lanes = json_object_new_array();
+	struct json_object *doc = json_new();
+	struct json_object *lanes = need(json_object_new_array());
 	const struct lane *lane;
-	bool ok = lanes != NULL;
 
-	for (lane = q->lanes; ok && lane != NULL; lane = lane->next)
+	for (lane = q->lanes; lane != NULL; lane = lane->next)
 		if (lane->until != 0 || *lane->error != '\0')
-			ok = json_object_array_add(lanes,
-			    lane_json(lane)) == 0;
-	if (doc == NULL)
-		json_object_put(lanes);
-	else if (json_add(doc, "lanes", lanes))
-		outbox_write_status(box, doc);
+			json_object_array_add(lanes, lane_json(lane));
+	json_add(doc, "lanes", lanes);
+	outbox_write_status(box, doc);
 	json_object_put(doc);
 }
 

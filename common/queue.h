@@ -68,8 +68,8 @@ struct queue {
 
 /*
  * Add to the lanes what is new in outbox/new/.  A file that is no message is
- * set aside below failed/.  Returns false, logged, when memory or descriptors
- * are out or the directory can't be read: then the queue is unfit for use, and
+ * set aside below failed/.  Returns false, logged, when descriptors are
+ * out or the directory can't be read: then the queue is unfit for use, and
  * the messages wait on disk for the next courier.
  */
 bool queue_scan(struct queue *q, const struct outbox *box);

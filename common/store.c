@@ -399,16 +399,13 @@ static int
 write_record(const struct store *st, const char *file, const char *key,
     struct json_object *doc)
 {
-	struct change change = { key, NULL };
+	const struct change change = { key, json_text(doc) };
 	int status = 500;
 
-	if (doc != NULL)
-		change.value = json_text(doc);
-	if (change.value != NULL && strlen(change.value) < RECORD_MAX)
+	if (strlen(change.value) < RECORD_MAX)
 		status = rewrite(st, file, &change);
 	else
-		log_line("%s: record of %s: out of memory, or too large",
-		    file, key);
+		log_line("%s: record of %s: too large", file, key);
 	json_object_put(doc);
 	return status;
 }
@@ -480,35 +477,27 @@ installation_parse(const char *text, size_t len, struct installation *inst)
 static struct json_object *
 installation_write(const struct installation *i)
 {
-	struct json_object *doc = json_object_new_object();
+	struct json_object *doc = json_new();
 
-	if (doc != NULL &&
-	    json_add(doc, "oauthId", json_object_new_string(i->oauth_id)) &&
-	    json_add(doc, "oauthSecret",
-	    json_object_new_string(i->oauth_secret)) &&
-	    json_add(doc, "capabilitiesUrl",
-	    json_object_new_string(i->capabilities_url)) &&
-	    json_add(doc, "groupId", json_object_new_int64(i->group_id)) &&
-	    (i->room_id == 0 ||
-	    json_add(doc, "roomId", json_object_new_int64(i->room_id))) &&
-	    json_add(doc, "tokenUrl", json_object_new_string(i->token_url)) &&
-	    json_add(doc, "apiUrl", json_object_new_string(i->api_url)))
-		return doc;
-	json_object_put(doc);
-	return NULL;
+	json_add_string(doc, "oauthId", i->oauth_id);
+	json_add_string(doc, "oauthSecret", i->oauth_secret);
+	json_add_string(doc, "capabilitiesUrl", i->capabilities_url);
+	json_add_int(doc, "groupId", i->group_id);
+	if (i->room_id != 0)
+		json_add_int(doc, "roomId", i->room_id);
+	json_add_string(doc, "tokenUrl", i->token_url);
+	json_add_string(doc, "apiUrl", i->api_url);
+	return doc;
 }
 
 static struct json_object *
 token_write(const struct token *token)
 {
-	struct json_object *doc = json_object_new_object();
+	struct json_object *doc = json_new();
 
-	if (doc != NULL &&
-	    json_add(doc, "token", json_object_new_string(token->text)) &&
-	    json_add(doc, "expires", json_object_new_int64(token->expires)))
-		return doc;
-	json_object_put(doc);
-	return NULL;
+	json_add_string(doc, "token", token->text);
+	json_add_int(doc, "expires", token->expires);
+	return doc;
 }
 
 /* ---- the store ---- */
@@ -613,10 +602,7 @@ store_ids(const struct store *st, struct json_object **ids)
 	struct book book;
 	int ret;
 
-	if ((*ids = json_object_new_array()) == NULL) {
-		log_line("out of memory");
-		return 500;
-	}
+	*ids = need(json_object_new_array());
 	if ((ret = book_open(&book, st, INSTALLATIONS, false)) == 0) {
 		ret = collect_keys(&book, *ids);
 		book_abandon(&book);

@@ -69,10 +69,7 @@ expand(const char *p, const struct template_value *values, FILE *out,
 		*why = "unknown name";
 		return NULL;
 	}
-	if ((quoted = json_quote(value)) == NULL) {
-		*why = "out of memory";
-		return NULL;
-	}
+	quoted = json_quote(value);
 	fwrite(quoted + 1, 1, strlen(quoted) - 2, out);
 	free(quoted);
 	return p + 2;
@@ -136,15 +133,11 @@ template_render(const char *dir, const char *name,
 	if ((status = read_file(path, text)) != 0)
 		return status;
 	*out = NULL;
-	if ((stream = open_memstream(out, len)) == NULL) {
-		log_line("%s: out of memory", path);
-		return 500;
-	}
+	stream = need(open_memstream(out, len));
 	status = render(path, text, values, stream);
-	if (fclose(stream) != 0 && status == 0) {
-		log_line("%s: out of memory", path);
-		status = 500;
-	} else if (status == 0 && *len > TEMPLATE_MAX) {
+	if (fclose(stream) != 0)
+		need(NULL);
+	if (status == 0 && *len > TEMPLATE_MAX) {
 		log_line("%s: rendered, it is too large", path);
 		status = 500;
 	}

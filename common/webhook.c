@@ -40,10 +40,7 @@ read_members(struct webhook *hook, struct cgi *cgi, const char **oauth_id)
 			return cgi_error(cgi, 400,
 			    "item.message.id: not an id");
 	}
-	if ((hook->message = strdup(message)) == NULL) {
-		log_line("out of memory");
-		return 500;
-	}
+	hook->message = need(strdup(message));
 	return 0;
 }
 

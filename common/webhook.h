@@ -55,7 +55,7 @@ int webhook_open(struct webhook *hook, const struct cgi *cgi,
  *	400	not a webhook
  *	401	not signed with the secret of an installation, or not for this
  *		room, or not now
- *	500	out of memory, or the store
+ *	500	the store
  */
 int webhook_read(struct webhook *hook, struct cgi *cgi);
 

@@ -361,10 +361,12 @@ test_add(void)
 {
 	struct json_object *doc = json_object_new_object();
 
-	ok(json_add(doc, "a", json_object_new_int(1)), "a member is added");
-	ok(!json_add(doc, "b", NULL), "NULL, for no memory, is not");
-	is_str(json_object_to_json_string_ext(doc, 0), "{\"a\":1}",
-	    "... and leaves no trace");
+	json_add(doc, "a", json_object_new_boolean(true));
+	json_add_int(doc, "b", INT64_MAX);
+	json_add_string(doc, "c", "x/y");
+	json_add_int(doc, "a", 1);
+	is_str(json_text(doc), "{\"a\":1,\"b\":9223372036854775807,"
+	    "\"c\":\"x/y\"}", "members are added, and replaced");
 	json_object_put(doc);
 }
 
