@@ -1,23 +1,21 @@
 /*
  * /installed: HipChat gives the add-on its credentials, or takes them back.
  *
- * POST: who says so must be a HipChat server on the list of allowed hosts,
- * and the credentials must be good for a token there.  Only then, and only
- * when they are safely on disk, is the answer 200.
+ * POST: the sender must be a HipChat server on the list of allowed hosts, and
+ * the credentials must be good for a token there.  Only then, and only when
+ * they are safely on disk, is the answer 200.
  *
- * DELETE /installed/ID: HipChat has removed installation ID.  That it has is
- * proved when it refuses a token to the credentials.
+ * DELETE /installed/ID: HipChat has removed installation ID.  The proof is
+ * that it refuses a token to the credentials.
  */
-#include "cgi.h"
-#include "config.h"
+#include "endpoint.h"
 #include "install.h"
 #include "removal.h"
-#include "sandbox.h"
-#include "store.h"
 
 static int
-installed(struct cgi *cgi, const struct config *cfg)
+installed(struct cgi *cgi, struct process *process)
 {
+	const struct config *cfg = &process->cfg;
 	struct installation inst;
 	const char *why;
 	int status;
@@ -26,24 +24,15 @@ installed(struct cgi *cgi, const struct config *cfg)
 		return removal_by_id(cfg, cgi->path_info + 1);
 	why = installation_parse(cgi->body, cgi->body_len, &inst);
 	if (why != NULL)
-		return cgi_error(cgi, 400, "JSON body: %s", why);
+		return cgi_error(cgi, HTTP_BAD_REQUEST, "JSON body: %s", why);
 	status = install(cfg, &inst);
-	return status == 0 ? 200 : status;
+	return status == 0 ? HTTP_OK : status;
 }
 
 int
 main(void)
 {
-	struct cgi cgi;
-	struct config cfg;
-	int status = cgi_read(&cgi, "installed", CGI_POST | CGI_DELETE);
-
-	if (status == 0)
-		status = config_read(&cfg);
-	if (status != 0)
-		return cgi_answer(&cgi, status);
-	sandbox_enter(&(struct sandbox){ .readable = cfg.ca_file,
-	    .writable = cfg.data_dir, .network = true, .cpu_seconds = 10 });
-	status = installed(&cgi, &cfg);
-	return cgi_answer(&cgi, status);
+	return endpoint_main(&(struct endpoint){ .name = "installed",
+	    .methods = CGI_POST | CGI_DELETE,
+	    .keeps = KEEP_DATA | KEEP_NETWORK, .serve = installed });
 }

@@ -2,23 +2,22 @@
  * /uninstalled: an installation is gone.
  *
  * GET: HipChat sends the user's browser with redirect_url and
- * installable_url; it goes back to the first when the installation that the
+ * installable_url; it goes back to the first once the installation that the
  * second describes is forgotten.
  *
  * POST: the same two, or an oauthId, as JSON, form or query.
  */
-#include "cgi.h"
-#include "config.h"
+#include "endpoint.h"
 #include "removal.h"
-#include "sandbox.h"
 
 static int
-uninstalled(struct cgi *cgi, const struct config *cfg)
+uninstalled(struct cgi *cgi, struct process *process)
 {
+	const struct config *cfg = &process->cfg;
 	struct removal gone;
-	int status;
+	int status = removal_read(&gone, cgi, cfg);
 
-	if ((status = removal_read(&gone, cgi, cfg)) != 0)
+	if (status != 0)
 		return status;
 	if (*gone.installable_url != '\0')
 		status = removal_by_document(cfg, gone.installable_url);
@@ -32,16 +31,7 @@ uninstalled(struct cgi *cgi, const struct config *cfg)
 int
 main(void)
 {
-	struct cgi cgi;
-	struct config cfg;
-	int status = cgi_read(&cgi, "uninstalled", CGI_GET | CGI_POST);
-
-	if (status == 0)
-		status = config_read(&cfg);
-	if (status != 0)
-		return cgi_answer(&cgi, status);
-	sandbox_enter(&(struct sandbox){ .readable = cfg.ca_file,
-	    .writable = cfg.data_dir, .network = true, .cpu_seconds = 10 });
-	status = uninstalled(&cgi, &cfg);
-	return cgi_answer(&cgi, status);
+	return endpoint_main(&(struct endpoint){ .name = "uninstalled",
+	    .methods = CGI_GET | CGI_POST,
+	    .keeps = KEEP_DATA | KEEP_NETWORK, .serve = uninstalled });
 }

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,7 +18,9 @@
 #include <nettle/sha2.h>
 
 #include "cgi.h"
+#include "hosts.h"
 #include "io.h"
+#include "json.h"
 #include "log.h"
 
 /* Seconds until a body that does not arrive is given up. */
@@ -40,37 +41,70 @@ static const struct {
 };
 #define METHODS (sizeof(methods) / sizeof(methods[0]))
 
-/* Reason phrases, and what the client reads where nobody said more. */
-static const struct {
+/*
+ * Reason phrases, and what the client reads where nobody said more.  A status
+ * that is not listed is told by the first one of its class.
+ */
+static const struct phrase {
 	int status;
 	const char *phrase;
 	const char *message;
 } phrases[] = {
-	{ 200, "OK", "" },
-	{ 204, "No Content", "" },
-	{ 302, "Found", "" },
-	{ 304, "Not Modified", "" },
-	{ 400, "Bad Request", "The request is malformed" },
-	{ 401, "Unauthorized", "Authenticated requests only" },
-	{ 403, "Forbidden", "This HipChat server or secret is not accepted" },
-	{ 404, "Not Found", "Nothing at this URL" },
-	{ 405, "Method Not Allowed", "Another method is needed" },
-	{ 408, "Request Timeout", "The body did not arrive in time" },
-	{ 409, "Conflict", "It stays as it is" },
-	{ 411, "Length Required", "Content-Length is needed" },
-	{ 413, "Payload Too Large", "The body is larger than 65536 bytes" },
-	{ 502, "Bad Gateway", "HipChat did not answer as expected" },
-	{ 503, "Service Unavailable", "Try again later" },
-	{ 500, "Internal Server Error", "The add-on is misconfigured" },
+	{ HTTP_OK, "OK", "" },
+	{ 201, "Created", "" },
+	{ 202, "Accepted", "" },
+	{ HTTP_NO_CONTENT, "No Content", "" },
+	{ HTTP_FOUND, "Found", "" },
+	{ HTTP_NOT_MODIFIED, "Not Modified", "" },
+	{ HTTP_BAD_REQUEST, "Bad Request", "The request is malformed" },
+	{ HTTP_UNAUTHORIZED, "Unauthorized", "Authenticated requests only" },
+	{ HTTP_FORBIDDEN, "Forbidden",
+	    "This HipChat server or secret is not accepted" },
+	{ HTTP_NOT_FOUND, "Not Found", "Nothing at this URL" },
+	{ HTTP_METHOD_NOT_ALLOWED, "Method Not Allowed",
+	    "Another method is needed" },
+	{ HTTP_REQUEST_TIMEOUT, "Request Timeout",
+	    "The body did not arrive in time" },
+	{ HTTP_CONFLICT, "Conflict", "It stays as it is" },
+	{ HTTP_LENGTH_REQUIRED, "Length Required",
+	    "Content-Length is needed" },
+	{ HTTP_CONTENT_TOO_LARGE, "Payload Too Large",
+	    "The body is too large" },
+	{ 429, "Too Many Requests", "Try again later" },
+	{ HTTP_INTERNAL_SERVER_ERROR, "Internal Server Error",
+	    "The add-on is misconfigured" },
+	{ HTTP_BAD_GATEWAY, "Bad Gateway",
+	    "HipChat did not answer as expected" },
+	{ HTTP_SERVICE_UNAVAILABLE, "Service Unavailable",
+	    "Try again later" },
 };
 #define PHRASES (sizeof(phrases) / sizeof(phrases[0]))
 
-static const char *
-variable(const char *name)
+static const struct phrase *
+phrase_of(int status)
 {
-	const char *value = getenv(name);
+	const struct phrase *class = NULL;
+	size_t i;
 
-	return value != NULL ? value : "";
+	for (i = 0; i < PHRASES; i++) {
+		if (phrases[i].status == status)
+			return &phrases[i];
+		if (class == NULL && phrases[i].status / 100 == status / 100)
+			class = &phrases[i];
+	}
+	return class;
+}
+
+const char *
+cgi_variable(const struct cgi *cgi, const char *name)
+{
+	const size_t len = strlen(name);
+	char *const *e;
+
+	for (e = cgi->env; e != NULL && *e != NULL; e++)
+		if (strncmp(*e, name, len) == 0 && (*e)[len] == '=')
+			return *e + len + 1;
+	return "";
 }
 
 int
@@ -90,40 +124,77 @@ cgi_error(struct cgi *cgi, int status, const char *fmt, ...)
 	return status;
 }
 
+int
+cgi_refuse(int status, const char *fmt, ...)
+{
+	char reason[LOG_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, ap);
+	va_end(ap);
+	log_line("%d: %s", status, reason);
+	return status;
+}
+
 static int
 read_method(struct cgi *cgi)
 {
-	const char *name = getenv("REQUEST_METHOD");
+	const char *name = cgi_variable(cgi, "REQUEST_METHOD");
 	size_t i;
 
-	if (name == NULL) {
+	if (*name == '\0') {
 		log_line("no REQUEST_METHOD: this is a CGI program");
-		return 500;
+		return HTTP_INTERNAL_SERVER_ERROR;
 	}
 	for (i = 0; i < METHODS; i++)
 		if (strcmp(name, methods[i].name) == 0)
 			cgi->method = methods[i].method;
 	if ((cgi->method & cgi->allowed) == 0)
-		return cgi_error(cgi, 405, "method %.20s is not served here",
-		    name);
+		return cgi_error(cgi, HTTP_METHOD_NOT_ALLOWED,
+		    "method %.20s is not served here", name);
 	return 0;
 }
 
 static int
-read_length(struct cgi *cgi, size_t *len)
+read_length(struct cgi *cgi)
 {
-	const char *text = variable("CONTENT_LENGTH");
+	const char *text = cgi_variable(cgi, "CONTENT_LENGTH");
 
 	if (*text == '\0')	/* RFC 3875 4.1.2: empty is as absent */
-		return cgi_error(cgi, 411, "Content-Length is needed");
+		return cgi_error(cgi, HTTP_LENGTH_REQUIRED,
+		    "Content-Length is needed");
 	if (text[strspn(text, "0123456789")] != '\0')
-		return cgi_error(cgi, 400, "Content-Length: not a number");
+		return cgi_error(cgi, HTTP_BAD_REQUEST,
+		    "Content-Length: not a number");
 	errno = 0;
-	*len = strtoul(text, NULL, 10);
-	if (errno != 0 || *len > CGI_BODY_MAX)
-		return cgi_error(cgi, 413, "body larger than %d bytes",
-		    CGI_BODY_MAX);
+	cgi->announced = strtoul(text, NULL, 10);
+	if (errno != 0 || cgi->announced > cgi->body_max)
+		return cgi_error(cgi, HTTP_CONTENT_TOO_LARGE,
+		    "body larger than %zu bytes", cgi->body_max);
 	return 0;
+}
+
+int
+cgi_head(struct cgi *cgi, unsigned int allowed, size_t body_max)
+{
+	int status;
+
+	memset(cgi, 0, sizeof(*cgi));
+	cgi->env = environ;
+	cgi->allowed = allowed;
+	cgi->body_max = body_max;
+	cgi->path_info = cgi_variable(cgi, "PATH_INFO");
+	cgi->query = cgi_variable(cgi, "QUERY_STRING");
+	cgi->authorization = cgi_variable(cgi, "HTTP_AUTHORIZATION");
+
+	if ((status = read_method(cgi)) != 0)
+		return status;
+	if ((cgi->method == CGI_DELETE) != (strlen(cgi->path_info) > 1))
+		return cgi_error(cgi, HTTP_NOT_FOUND,
+		    "nothing to %s at this URL",
+		    cgi->method == CGI_DELETE ? "delete" : "find");
+	return cgi->method == CGI_POST ? read_length(cgi) : 0;
 }
 
 static time_t
@@ -163,54 +234,31 @@ drain(void)
 		total += (size_t)n;
 }
 
-static int
-read_body(struct cgi *cgi)
+int
+cgi_body(struct cgi *cgi)
 {
 	const time_t deadline = seconds_now() + BODY_TIMEOUT;
-	size_t len = 0;
 	ssize_t n;
-	int status;
 
-	if ((status = read_length(cgi, &len)) != 0)
-		return status;
-	cgi->body = need(malloc(len + 1));
-	while (cgi->body_len < len) {
+	if (cgi->method != CGI_POST)
+		return 0;
+	cgi->body = need(malloc(cgi->announced + 1));
+	while (cgi->body_len < cgi->announced) {
 		if (!wait_for_input(deadline))
-			return cgi_error(cgi, 408,
+			return cgi_error(cgi, HTTP_REQUEST_TIMEOUT,
 			    "the body did not arrive in %d s", BODY_TIMEOUT);
 		n = read(STDIN_FILENO, cgi->body + cgi->body_len,
-		    len - cgi->body_len);
+		    cgi->announced - cgi->body_len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return cgi_error(cgi, 400, "body of %zu bytes, "
-			    "%zu announced", cgi->body_len, len);
+			return cgi_error(cgi, HTTP_BAD_REQUEST,
+			    "body of %zu bytes, %zu announced", cgi->body_len,
+			    cgi->announced);
 		cgi->body_len += (size_t)n;
 	}
-	cgi->body[len] = '\0';
+	cgi->body[cgi->body_len] = '\0';
 	return 0;
-}
-
-int
-cgi_read(struct cgi *cgi, const char *program, unsigned int allowed)
-{
-	int status;
-
-	log_open(program);
-	signal(SIGPIPE, SIG_IGN);
-	memset(cgi, 0, sizeof(*cgi));
-	cgi->program = program;
-	cgi->allowed = allowed;
-	cgi->path_info = variable("PATH_INFO");
-	cgi->query = variable("QUERY_STRING");
-	cgi->authorization = variable("HTTP_AUTHORIZATION");
-
-	if ((status = read_method(cgi)) != 0)
-		return status;
-	if ((cgi->method == CGI_DELETE) != (strlen(cgi->path_info) > 1))
-		return cgi_error(cgi, 404, "nothing to %s at this URL",
-		    cgi->method == CGI_DELETE ? "delete" : "find");
-	return cgi->method == CGI_POST ? read_body(cgi) : 0;
 }
 
 static int
@@ -269,22 +317,88 @@ cgi_param(const char *encoded, const char *name, char *out)
 	}
 }
 
+/* ---- the base URL ---- */
+
+/* http or https?  RFC 3875 has neither variable, all web servers have one. */
+static const char *
+scheme_of(const struct cgi *cgi)
+{
+	const char *scheme = cgi_variable(cgi, "REQUEST_SCHEME");
+
+	if (*scheme == '\0')
+		scheme = strcasecmp(cgi_variable(cgi, "HTTPS"), "on") == 0 ?
+		    "https" : "http";
+	if (strcmp(scheme, "http") == 0 && strcmp(cgi_variable(cgi,
+	    "HTTP_X_FORWARDED_PROTO"), "https") == 0)
+		log_line("a proxy has taken https from this request: set "
+		    "HIPCHAT_BASE_URL, or the descriptor says http");
+	return scheme;
+}
+
+/* Copy a Host in the one form that each host has: lower case, no last dot. */
+static void
+copy_host(char *out, size_t size, const char *host)
+{
+	size_t i, end;
+
+	snprintf(out, size, "%s", host);
+	for (i = 0; out[i] != '\0'; i++)
+		if (out[i] >= 'A' && out[i] <= 'Z')
+			out[i] = (char)(out[i] | 0x20);
+	end = strcspn(out, ":");
+	if (*out != '[' && end > 1 && out[end - 1] == '.')
+		memmove(out + end - 1, out + end, strlen(out + end) + 1);
+}
+
+/* The base URL that the request itself gives. */
+static int
+derive_url(struct cgi *cgi, char *out)
+{
+	const char *script = cgi_variable(cgi, "SCRIPT_NAME");
+	const char *slash = strrchr(script, '/');
+	const int dir = slash != NULL ? (int)(slash - script) : 0;
+	char host[CGI_URL_MAX];
+	int len;
+
+	copy_host(host, sizeof(host), cgi_variable(cgi, "HTTP_HOST"));
+	len = snprintf(out, CGI_URL_MAX, "%s://%s%.*s", scheme_of(cgi), host,
+	    dir, script);
+	if (*host == '\0' || strchr(host, '/') != NULL || len < 0 ||
+	    len >= CGI_URL_MAX || !hosts_base_url(out))
+		return cgi_error(cgi, HTTP_BAD_REQUEST, "no base URL: "
+		    "Host %.60s and script %.60s make none", host, script);
+	return 0;
+}
+
+int
+cgi_base_url(struct cgi *cgi, const char *set, char *out)
+{
+	if (*set == '\0')
+		return derive_url(cgi, out);
+	snprintf(out, CGI_URL_MAX, "%s", set);
+	return 0;
+}
+
+/* ---- the answer ---- */
+
 int
 cgi_redirect(struct cgi *cgi, const char *url)
 {
 	snprintf(cgi->location, sizeof(cgi->location), "%s", url);
-	return 302;
+	return HTTP_FOUND;
 }
 
 int
-cgi_document(struct cgi *cgi, char *json, size_t len)
+cgi_document(struct cgi *cgi, char *json, size_t len, bool shared)
 {
+	const char *theirs = cgi_variable(cgi, "HTTP_IF_NONE_MATCH");
 	struct sha256_ctx ctx;
 	uint8_t digest[8];
 	size_t i, at = 1;
 
 	cgi->document = json;
 	cgi->document_len = len;
+	cgi->shared = shared;
 	sha256_init(&ctx);
 	sha256_update(&ctx, len, (const uint8_t *)json);
 	sha256_digest(&ctx, sizeof(digest), digest);
@@ -293,88 +407,139 @@ cgi_document(struct cgi *cgi, char *json, size_t len)
 		snprintf(cgi->etag + at, 3, "%02x", digest[i]);
 	cgi->etag[at] = '"';
 	/* a tag that is listed, weak or "*": RFC 9110 13.1.2 */
-	if (strstr(variable("HTTP_IF_NONE_MATCH"), cgi->etag) != NULL ||
-	    strcmp(variable("HTTP_IF_NONE_MATCH"), "*") == 0)
-		return 304;
-	return 200;
+	return strstr(theirs, cgi->etag) != NULL || strcmp(theirs, "*") == 0 ?
+	    HTTP_NOT_MODIFIED : HTTP_OK;
+}
+
+int
+cgi_json(struct cgi *cgi, struct json_object *doc)
+{
+	cgi->document = need(strdup(json_text(doc)));
+	cgi->document_len = strlen(cgi->document);
+	return HTTP_OK;
 }
 
 /* Put HipChat's error envelope where the document would be. */
 static void
-make_envelope(struct cgi *cgi, int status, size_t phrase)
+make_envelope(struct cgi *cgi, int status, const struct phrase *phrase)
 {
 	const char *message = *cgi->reason != '\0' ? cgi->reason :
-	    phrases[phrase].message;
+	    phrase->message;
 	const int len = asprintf(&cgi->document,
 	    "{\"error\":{\"code\":%d,\"message\":\"%s\",\"type\":\"%s\"}}\n",
-	    status, message, phrases[phrase].phrase);
+	    status, message, phrase->phrase);
 
-	cgi->document_len = len > 0 ? (size_t)len : 0;
+	if (len < 0)
+		need(NULL);
+	cgi->document_len = (size_t)len;
 }
 
 static void
-write_headers(const struct cgi *cgi, FILE *out, int status, size_t phrase)
+write_allow(FILE *out, unsigned int allowed)
 {
-	const char *comma = "";
+	const char *comma = "Allow: ";
 	size_t i;
 
-	fprintf(out, "Status: %d %s\r\n", status, phrases[phrase].phrase);
-	if (cgi->document_len > 0)
-		fprintf(out, "Content-Type: application/json\r\n"
-		    "Content-Length: %zu\r\n", cgi->document_len);
-	if (cgi->etag[0] != '\0')
+	for (i = 0; i < METHODS; i++) {
+		if ((allowed & methods[i].method) == 0)
+			continue;
+		fprintf(out, "%s%s", comma, methods[i].name);
+		comma = ", ";
+	}
+	fprintf(out, "\r\n");
+}
+
+/* A descriptor that depends on the Host is no other client's: RFC 9111. */
+static void
+write_caching(FILE *out, const struct cgi *cgi)
+{
+	if (cgi->etag[0] == '\0')
+		fprintf(out, "Cache-Control: no-store\r\n");
+	else if (cgi->shared)
 		fprintf(out, "ETag: %s\r\n"
 		    "Cache-Control: public, max-age=60\r\n", cgi->etag);
 	else
-		fprintf(out, "Cache-Control: no-store\r\n");
-	if (status == 302)
+		fprintf(out, "ETag: %s\r\nVary: Host\r\n"
+		    "Cache-Control: private, max-age=60\r\n", cgi->etag);
+}
+
+static void
+write_headers(FILE *out, const struct cgi *cgi, int status,
+    const struct phrase *phrase)
+{
+	fprintf(out, "Status: %d %s\r\n", status, phrase->phrase);
+	if (cgi->document_len > 0)
+		fprintf(out, "Content-Type: application/json\r\n"
+		    "Content-Length: %zu\r\n", cgi->document_len);
+	write_caching(out, cgi);
+	if (status == HTTP_FOUND)
 		fprintf(out, "Location: %s\r\n", cgi->location);
-	if (status == 405) {
-		fprintf(out, "Allow: ");
-		for (i = 0; i < METHODS; i++) {
-			if ((cgi->allowed & methods[i].method) == 0)
-				continue;
-			fprintf(out, "%s%s", comma, methods[i].name);
-			comma = ", ";
-		}
-		fprintf(out, "\r\n");
-	}
+	if (status == HTTP_METHOD_NOT_ALLOWED)
+		write_allow(out, cgi->allowed);
 	fprintf(out, "\r\n");
+}
+
+/* The whole response; the caller frees it. */
+static char *
+compose(const struct cgi *cgi, int status, const struct phrase *phrase,
+    size_t *len)
+{
+	char *response = NULL;
+	FILE *out = need(open_memstream(&response, len));
+
+	write_headers(out, cgi, status, phrase);
+	if (cgi->method != CGI_HEAD && cgi->document_len > 0)
+		fwrite(cgi->document, 1, cgi->document_len, out);
+	if (fclose(out) != 0)
+		need(NULL);
+	return response;
+}
+
+/* Has the client a body under way that nobody has read? */
+static bool
+is_unread(const struct cgi *cgi)
+{
+	return cgi->body == NULL &&
+	    (*cgi_variable(cgi, "CONTENT_LENGTH") != '\0' ||
+	    *cgi_variable(cgi, "HTTP_TRANSFER_ENCODING") != '\0');
+}
+
+/* The status that the client sees. */
+static int
+final(int status)
+{
+	status %= 1000;		/* HOST_NOT_ALLOWED is a 403 */
+	if (status == 0)
+		return HTTP_NO_CONTENT;
+	return phrase_of(status) != NULL ? status :
+	    HTTP_INTERNAL_SERVER_ERROR;
 }
 
 int
 cgi_answer(struct cgi *cgi, int status)
 {
-	char *response = NULL;
-	size_t phrase = 0, len = 0;
-	bool written = false;
-	FILE *out;
+	const struct phrase *phrase;
+	bool written;
+	char *response;
+	size_t len;
 
-	if (status == 0)
-		status = 204;
-	while (phrase < PHRASES - 1 && phrases[phrase].status != status)
-		phrase++;
-	if (cgi->body == NULL && (*variable("CONTENT_LENGTH") != '\0' ||
-	    *variable("HTTP_TRANSFER_ENCODING") != '\0'))
+	status = final(status);
+	phrase = phrase_of(status);
+	if (is_unread(cgi))
 		drain();
-	if (status == 304)
+	if (status == HTTP_NOT_MODIFIED || status == HTTP_NO_CONTENT)
 		cgi->document_len = 0;
 	if (status >= 400) {
 		cgi->etag[0] = '\0';
 		free(cgi->document);
 		make_envelope(cgi, status, phrase);
 	}
-	if ((out = open_memstream(&response, &len)) != NULL) {
-		write_headers(cgi, out, status, phrase);
-		if (cgi->method != CGI_HEAD && cgi->document_len > 0)
-			fwrite(cgi->document, 1, cgi->document_len, out);
-		written = fclose(out) == 0 &&
-		    io_write(STDOUT_FILENO, response, len);
-	}
+	response = compose(cgi, status, phrase, &len);
+	written = io_write(STDOUT_FILENO, response, len);
+	if (!written)
+		log_line("the answer %d was not written", status);
 	free(response);
 	free(cgi->document);
 	free(cgi->body);
-	if (!written)
-		log_line("the answer %d was not written", status);
 	return written ? 0 : 1;
 }

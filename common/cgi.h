@@ -1,22 +1,35 @@
 /*
  * cgi: one request in (RFC 3875), exactly one response out.
  *
- * Functions return an HTTP status, 0 meaning "go on"; only main() answers:
+ * Functions return 0, for "go on", or the HTTP status to answer with
+ * (status.h); one place only answers, endpoint_main() in endpoint.h:
  *
- *	status = cgi_read(&cgi, "echo", CGI_POST);
+ *	status = cgi_head(&cgi, CGI_POST, CGI_BODY_MAX);
  *	if (status == 0)
- *		status = work(&cgi);
+ *		status = cgi_body(&cgi);
+ *	if (status == 0)
+ *		status = serve(&cgi);
  *	return cgi_answer(&cgi, status);
+ *
+ * The head comes from the environment alone, so a program can shut its doors
+ * (sandbox.h) before it reads the first byte that a client wrote.
  */
 #ifndef CGI_H
 #define CGI_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-/* Largest request body in bytes; a larger one is a 413, unread. */
+#include <json-c/json.h>
+
+#include "status.h"
+
+/* Largest request body in bytes, where an endpoint does not say otherwise; a
+ * larger one is a 413. */
 #define CGI_BODY_MAX 65536
 
-/* Largest decoded parameter or Location in bytes, terminating NUL included. */
+/* Largest decoded parameter, Location or base URL in bytes, terminating NUL
+ * included. */
 #define CGI_URL_MAX 2048
 
 enum cgi_method {
@@ -27,7 +40,7 @@ enum cgi_method {
 };
 
 struct cgi {
-	const char *program;		/* its name */
+	char *const *env;		/* the request's variables */
 	enum cgi_method method;
 	const char *path_info;		/* decoded; "" or "/"; DELETE: "/ID" */
 	const char *query;		/* encoded, without "?"; never NULL */
@@ -35,27 +48,49 @@ struct cgi {
 	char *body;			/* NUL-terminated; NULL unless POST */
 	size_t body_len;
 
+	/* between head and body */
+	size_t body_max;
+	size_t announced;
+
 	/* the answer; set through the functions below */
 	unsigned int allowed;
 	char reason[160];
 	char location[CGI_URL_MAX];
 	char etag[24];
+	bool shared;			/* the document is the same for all */
 	char *document;
 	size_t document_len;
 };
 
 /*
- * Read the request of the program so named (the log prefix), which serves
- * the methods in the mask.  Returns 0 or
- *	400	Content-Length not a number, or the body shorter than it
- *	404	path info, or a DELETE without
+ * Read the head of the request, for a program that serves the methods in the
+ * mask and takes bodies of up to body_max bytes.  Returns 0 or
+ *	400	Content-Length is not a number
+ *	404	path info, or a DELETE without an ID in it
  *	405	another method
- *	408	the body did not arrive in 30 seconds
  *	411	POST without Content-Length
- *	413	the body is larger than CGI_BODY_MAX
+ *	413	the body is larger than body_max
  *	500	not called as a CGI program
  */
-int cgi_read(struct cgi *cgi, const char *program, unsigned int allowed);
+int cgi_head(struct cgi *cgi, unsigned int allowed, size_t body_max);
+
+/*
+ * Read the body of a POST, nothing otherwise.  Returns 0 or
+ *	400	the body is shorter than announced
+ *	408	it did not arrive in 30 seconds
+ */
+int cgi_body(struct cgi *cgi);
+
+/* A variable of the request; "" where it is absent. */
+const char *cgi_variable(const struct cgi *cgi, const char *name);
+
+/*
+ * Copy the public URL of the program's directory to out, which has CGI_URL_MAX
+ * bytes: the one that is set, or where that is "", what the request says:
+ * scheme, Host in lower case, directory of SCRIPT_NAME, no slash at the end.
+ * Returns 0, or 400 for a Host that can't be one.
+ */
+int cgi_base_url(struct cgi *cgi, const char *set, char *out);
 
 /*
  * Find a parameter in a query string or form and decode it to out, which has
@@ -64,19 +99,29 @@ int cgi_read(struct cgi *cgi, const char *program, unsigned int allowed);
  */
 int cgi_param(const char *encoded, const char *name, char *out);
 
-/* Log the reason, keep it for the answer, and return the status. */
+/* Log the reason, tell it to the client, and return the status. */
 int cgi_error(struct cgi *cgi, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Log the reason and return the status; the client gets a general one. */
+int cgi_refuse(int status, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Let the answer send the browser to url, which holds no blank or control
  * character; returns 302. */
 int cgi_redirect(struct cgi *cgi, const char *url);
 
 /*
- * Let the answer be this JSON document (malloc'ed; taken over), public for a
- * minute and with an entity tag.  Returns 200, or 304 when the client has it.
+ * Let the answer be this JSON text (malloc'ed; taken over), with an entity
+ * tag, to be kept for a minute: by anybody if it is shared, else by the client
+ * alone, as it depends on the Host.  Returns 200, or 304 when the client has
+ * it.
  */
-int cgi_document(struct cgi *cgi, char *json, size_t len);
+int cgi_document(struct cgi *cgi, char *json, size_t len, bool shared);
+
+/* Let the answer be this JSON, for this request only; returns 200.  The
+ * document stays the caller's. */
+int cgi_json(struct cgi *cgi, struct json_object *doc);
 
 /*
  * Write the one response and release the request.  0 is answered as 204: done,

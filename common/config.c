@@ -14,9 +14,6 @@
 #include "hosts.h"
 #include "log.h"
 
-static const char path_chars[] = "abcdefghijklmnopqrstuvwxyz"
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
-
 static const char *
 setting(const char *name, const char *otherwise)
 {
@@ -32,32 +29,6 @@ refuse(const char *name, const char *why)
 	return 500;
 }
 
-/* Length of "http://" or "https://" at the start of the URL, or 0. */
-static size_t
-scheme_len(const char *url)
-{
-	if (strncmp(url, "https://", 8) == 0)
-		return 8;
-	return strncmp(url, "http://", 7) == 0 ? 7 : 0;
-}
-
-/* http(s)://host[:port][/path], no query, no trailing slash. */
-static bool
-is_base_url(const char *url)
-{
-	const size_t len = strlen(url), skip = scheme_len(url);
-	const size_t path = skip + strcspn(url + skip, "/");
-	char origin[CONFIG_URL_MAX];
-
-	if (skip == 0 || len >= sizeof(origin) || url[len - 1] == '/' ||
-	    strspn(url + path, path_chars) != len - path)
-		return false;
-	/* an origin is what it is in a list of hosts, too */
-	memcpy(origin, url, path);
-	origin[path] = '\0';
-	return strpbrk(origin, " \t") == NULL && hosts_valid(origin);
-}
-
 static bool
 is_utf8(const char *text)
 {
@@ -70,7 +41,8 @@ read_identity(struct config *cfg)
 	const char *url = setting("HIPCHAT_BASE_URL", "");
 	const char *key = setting("HIPCHAT_ADDON_KEY", "");
 
-	if (*url != '\0' && !is_base_url(url))
+	if (*url != '\0' && (strlen(url) >= sizeof(cfg->base_url) ||
+	    !hosts_base_url(url)))
 		return refuse("HIPCHAT_BASE_URL",
 		    "not an http(s) URL without trailing slash");
 	if (strlen(key) >= sizeof(cfg->addon_key))
@@ -168,44 +140,5 @@ config_read(struct config *cfg)
 		status = read_trust(cfg);
 	if (status == 0)
 		status = read_courier(cfg);
-	return status;
-}
-
-static int
-derive_url(struct config *cfg)
-{
-	const char *scheme = setting("REQUEST_SCHEME", "http");
-	const char *host = setting("HTTP_HOST", "");
-	const char *script = setting("SCRIPT_NAME", "");
-	const char *slash = strrchr(script, '/');
-	const int dir = slash != NULL ? (int)(slash - script) : 0;
-	const int len = snprintf(cfg->base_url, sizeof(cfg->base_url),
-	    "%s://%s%.*s", scheme, host, dir, script);
-
-	if (strchr(host, '/') != NULL || *host == '\0' || len < 0 ||
-	    (size_t)len >= sizeof(cfg->base_url) ||
-	    !is_base_url(cfg->base_url)) {
-		log_line("no base URL: Host \"%s\" and script \"%s\" "
-		    "make none", host, script);
-		return 400;
-	}
-	return 0;
-}
-
-int
-config_base_url(struct config *cfg)
-{
-	int status = 0;
-
-	if (cfg->base_url[0] == '\0')
-		status = derive_url(cfg);
-	if (status == 0 && cfg->addon_key[0] == '\0') {
-		const char *host = cfg->base_url + scheme_len(cfg->base_url);
-		const size_t len = *host == '[' ? strcspn(host, "]") + 1 :
-		    strcspn(host, ":/");
-
-		memcpy(cfg->addon_key, host, len);
-		cfg->addon_key[len] = '\0';
-	}
 	return status;
 }

@@ -11,8 +11,8 @@
 #define CONFIG_URL_MAX 512
 
 struct config {
-	char base_url[CONFIG_URL_MAX];	/* without a trailing slash */
-	char addon_key[CONFIG_URL_MAX];
+	char base_url[CONFIG_URL_MAX];	/* no slash at the end; "": derive it */
+	char addon_key[CONFIG_URL_MAX];	/* "": the base URL's host */
 	const char *addon_name;
 	const char *data_dir;		/* absolute */
 	const char *template_dir;	/* absolute */
@@ -26,17 +26,9 @@ struct config {
 
 /*
  * Read the settings.  An absent or empty one takes its default.  The strings
- * belong to the environment and stay valid.  base_url and addon_key are left
- * empty where they are to be derived: see config_base_url().
+ * belong to the environment and stay valid.
  * Returns 0, or 500 with the setting named in the log.
  */
 int config_read(struct config *cfg);
-
-/*
- * Fill base_url and addon_key, where no setting gave them, from the request:
- * scheme, Host, directory of SCRIPT_NAME.
- * Returns 0, or 400 for a Host that can't be one (HTTP/1.0 without Host).
- */
-int config_base_url(struct config *cfg);
 
 #endif

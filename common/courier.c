@@ -25,6 +25,7 @@
  * Log lines go to DATA_DIR/courier.log, or to the terminal if there is one.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +54,7 @@
 #define LIMIT_LAST (QUEUE_WAIT_MAX * 1000)
 #define SCAN_PAUSE 50			/* between scans of a busy queue */
 #define SWEEP_PAUSE 60000
+#define LEAVE_PAUSE 1000		/* between attempts to leave */
 
 struct courier {
 	const struct config *cfg;
@@ -132,8 +134,9 @@ delivered(struct courier *c, struct lane *lane)
 {
 	const bool had_error = *lane->error != '\0';
 
-	log_line("%s: delivered to room %lld of %s", lane->first->name,
-	    (long long)lane->room_id, lane->client->oauth_id);
+	log_line("%s: delivered to room %lld of %s, webhook %s",
+	    lane->first->name, (long long)lane->room_id,
+	    lane->client->oauth_id, lane->msg.webhook);
 	outbox_delivered(&c->box, lane->first->name, lane->msg.key);
 	queue_pop(&c->queue, lane);
 	lane->failures = 0;
@@ -157,9 +160,10 @@ give_up(struct courier *c, struct lane *lane, const char *reason)
 		rest(c, lane);
 		return;
 	}
-	log_line("%s: failed%s, room %lld of %s: %s", lane->first->name,
-	    status == 404 ? ", and was removed meanwhile" : "",
-	    (long long)lane->room_id, lane->client->oauth_id, reason);
+	log_line("%s: failed%s, room %lld of %s, webhook %s: %s",
+	    lane->first->name, status == 404 ? ", and was removed by then" :
+	    "", (long long)lane->room_id, lane->client->oauth_id,
+	    lane->msg.webhook, reason);
 	queue_pop(&c->queue, lane);
 	if (reason != lane->error)
 		snprintf(lane->error, sizeof(lane->error), "%s", reason);
@@ -182,9 +186,9 @@ defer(struct courier *c, struct lane *lane, int64_t ms, const char *reason)
 {
 	snprintf(lane->error, sizeof(lane->error), "%s", reason);
 	lane->until = now_ms() + ms;
-	log_line("%s: deferred for %.1f s, room %lld of %s: %s",
-	    lane->first->name, (double)ms / 1000,
-	    (long long)lane->room_id, lane->client->oauth_id, reason);
+	log_line("%s: deferred for %.1f s, room %lld of %s, webhook %s: %s",
+	    lane->first->name, (double)ms / 1000, (long long)lane->room_id,
+	    lane->client->oauth_id, lane->msg.webhook, reason);
 	queue_save_status(&c->queue, &c->box);
 	rest(c, lane);
 }
@@ -339,8 +343,8 @@ call_hipchat(struct courier *c, struct lane *lane)
 			ask_token(c, lane);
 		break;
 	case 404:
-		log_line("%s: dropped, %s is not installed", name,
-		    lane->client->oauth_id);
+		log_line("%s: dropped, %s is not installed, webhook %s", name,
+		    lane->client->oauth_id, lane->msg.webhook);
 		outbox_remove(&c->box, "new", name);
 		queue_pop(&c->queue, lane);
 		lane->error[0] = '\0';
@@ -370,7 +374,8 @@ start(struct courier *c, struct lane *lane)
 		return;
 	}
 	if (outbox_seen(&c->box, name, lane->msg.key)) {
-		log_line("%s: dropped, a duplicate", name);
+		log_line("%s: dropped, a duplicate, webhook %s", name,
+		    lane->msg.webhook);
 		outbox_remove(&c->box, "new", name);
 		queue_pop(&c->queue, lane);
 		rest(c, lane);
@@ -553,14 +558,12 @@ static bool
 scan(struct courier *c)
 {
 	const int64_t now = uptime_ms();
-	char bytes[256];
 
 	if (!c->woken || (c->queue.items > 0 &&
 	    now - c->last_scan < SCAN_PAUSE))
 		return true;
 	/* first empty the trigger: what is put after the scan fires it again */
-	while (read(c->trigger, bytes, sizeof(bytes)) > 0)
-		;
+	outbox_woken(&c->box, c->trigger);
 	c->woken = false;
 	c->last_scan = now;
 	if (!queue_scan(&c->queue, &c->box))
@@ -606,12 +609,13 @@ is_done(const struct courier *c)
 static bool
 leave(struct courier *c)
 {
-	const struct timespec pause = { 0, SCAN_PAUSE * 1000000L };
+	struct pollfd trigger = { .fd = c->trigger, .events = POLLIN };
 	const size_t items = c->queue.items;
 
 	if (!outbox_leave(&c->box, c->trigger, c->lock)) {
-		nanosleep(&pause, NULL);	/* a message is on its way */
-		c->woken = true;
+		/* a sender counts on us: until it sends, or hangs up */
+		poll(&trigger, 1, LEAVE_PAUSE);
+		c->woken = (trigger.revents & POLLIN) != 0;
 		return false;
 	}
 	c->trigger = c->lock = -1;
@@ -675,8 +679,7 @@ open_courier(struct courier *c, const struct config *cfg)
 		return status;
 	if (!isatty(STDERR_FILENO))	/* without it, delivery goes on */
 		log_to_file(c->store.dirfd, LOG_FILE);
-	tzset();	/* the log's time: zones cannot be read later */
-	sandbox_enter(&(struct sandbox){ .readable = cfg->ca_file,
+	sandbox_enter(&(struct sandbox){ .ca_file = cfg->ca_file,
 	    .writable = cfg->data_dir, .network = true });
 	c->multi = need(curl_multi_init());
 	return 0;
@@ -726,7 +729,7 @@ int
 main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
-	struct cgi cgi = { .path_info = "" };
+	struct cgi cgi = { .path_info = "", .env = environ };
 	struct config cfg;
 
 	fill_standard_descriptors();

@@ -22,6 +22,9 @@ struct entry {
 static const char host_chars[] = "abcdefghijklmnopqrstuvwxyz"
     "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
 
+static const char path_chars[] = "abcdefghijklmnopqrstuvwxyz"
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
+
 /* Take "host" or "[v6 address]" off *text. */
 static bool
 take_host(const char **text, const char *end, struct entry *e)
@@ -130,4 +133,36 @@ hosts_match(const char *list, const char *scheme, const char *host,
 		    covers(&e, scheme, host, port))
 			verdict = e.kind;
 	return verdict;
+}
+
+/* Length of "http://" or "https://" at the start of the URL, or 0. */
+static size_t
+scheme_len(const char *url)
+{
+	if (strncmp(url, "https://", 8) == 0)
+		return 8;
+	return strncmp(url, "http://", 7) == 0 ? 7 : 0;
+}
+
+bool
+hosts_base_url(const char *url)
+{
+	const size_t len = strlen(url), skip = scheme_len(url);
+	const size_t path = skip + strcspn(url + skip, "/");
+	struct entry e;
+
+	return skip > 0 && url[len - 1] != '/' &&
+	    strspn(url + path, path_chars) == len - path &&
+	    parse_entry(url, url + path, &e);
+}
+
+void
+hosts_name(const char *url, char *out)
+{
+	const char *host = url + scheme_len(url);
+	const size_t len = *host == '[' ? strcspn(host, "]") + 1 :
+	    strcspn(host, ":/");
+
+	memcpy(out, host, len);
+	out[len] = '\0';
 }

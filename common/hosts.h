@@ -29,4 +29,13 @@ bool hosts_valid(const char *list);
 enum hosts_verdict hosts_match(const char *list, const char *scheme,
     const char *host, unsigned int port);
 
+/*
+ * Is the text http(s)://host[:port][/path], with neither query nor slash at
+ * the end?  Its origin has the syntax of one on a list.
+ */
+bool hosts_base_url(const char *url);
+
+/* Copy the host of such a URL to out, which is as large as the URL. */
+void hosts_name(const char *url, char *out);
+
 #endif

@@ -6,6 +6,7 @@
  * meet the JSON parser before they are known to be from who has the secret.
  */
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -138,20 +139,36 @@ read_time(struct json_object *doc, const char *name, int64_t *out)
 	return json_id(doc, name, out);
 }
 
+/* A reason with the seconds by which a time misses its limit. */
 static const char *
-check_times(struct json_object *doc, int64_t now)
+by(struct jwt_claims *claims, const char *what, int64_t seconds)
 {
-	int64_t exp, nbf = 0, iat = 0;
+	snprintf(claims->why, sizeof(claims->why), "%s, by %lld s", what,
+	    (long long)seconds);
+	return claims->why;
+}
+
+static const char *
+check_times(struct json_object *doc, int64_t now, struct jwt_claims *claims)
+{
+	int64_t exp, iat, nbf = 0;
 
 	if (read_time(doc, "exp", &exp) != 1)
 		return "it has no exp, or one that is no time";
-	if (read_time(doc, "nbf", &nbf) < 0 ||
-	    read_time(doc, "iat", &iat) < 0)
-		return "its nbf or iat is no time";
 	if (exp <= now - JWT_LEEWAY)
-		return "it has expired";
-	if (nbf > now + JWT_LEEWAY || iat > now + JWT_LEEWAY)
-		return "it is from the future";
+		return by(claims, "it has expired", now - exp);
+	if (read_time(doc, "iat", &iat) != 1)
+		return "it has no iat, or one that is no time";
+	if (read_time(doc, "nbf", &nbf) < 0)
+		return "its nbf is no time";
+	if (iat > now + JWT_LEEWAY)
+		return by(claims, "it is from the future", iat - now);
+	if (nbf > now + JWT_LEEWAY)
+		return by(claims, "it is not valid yet", nbf - now);
+	if (iat < now - JWT_AGE_MAX - JWT_LEEWAY)
+		return by(claims, "it is too old", now - iat - JWT_AGE_MAX);
+	if (exp > iat + JWT_LIFE_MAX)
+		return "it is meant to live for more than a day";
 	return NULL;
 }
 
@@ -182,7 +199,7 @@ check_claims(const struct parts *parts, int64_t now,
 		return "its claims are not JSON in base64url";
 	if (json_string(doc, "iss", sizeof(claims->iss) - 1, &iss) == 1) {
 		strcpy(claims->iss, iss);
-		why = check_times(doc, now);
+		why = check_times(doc, now, claims);
 	} else {
 		why = "it has no iss";
 	}

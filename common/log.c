@@ -14,7 +14,6 @@
 #include "log.h"
 
 static const char *prefix = "hipchat-cgi";
-static bool timed;	/* the prefix has the time before it */
 
 void
 log_open(const char *program)
@@ -43,16 +42,19 @@ escape(char *to, const char *end, const char *text)
 	return to;
 }
 
-/* Write "2019-02-15 12:00:00 " and return the end. */
+/*
+ * Write "2019-02-15T12:00:00Z " (RFC 3339) and return the end.  Local time
+ * would need files that a confined program can't read.
+ */
 static char *
 stamp(char *to)
 {
 	const time_t now = time(NULL);
 	struct tm tm;
 
-	if (localtime_r(&now, &tm) == NULL)
+	if (gmtime_r(&now, &tm) == NULL)
 		return to;
-	return to + strftime(to, 32, "%Y-%m-%d %H:%M:%S ", &tm);
+	return to + strftime(to, 32, "%Y-%m-%dT%H:%M:%SZ ", &tm);
 }
 
 void
@@ -67,9 +69,7 @@ log_line(const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 
-	end = line;
-	if (timed)
-		end = stamp(line);
+	end = stamp(line);
 	end = escape(end, line + sizeof(line), prefix);
 	end = escape(end, line + sizeof(line), ": ");
 	end = escape(end, line + sizeof(line), text);
@@ -109,7 +109,6 @@ log_to_file(int dirfd, const char *name)
 		return false;
 	}
 	close(fd);
-	timed = true;
 	return true;
 }
 

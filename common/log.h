@@ -21,7 +21,7 @@
 void log_open(const char *program);
 
 /*
- * Write "PREFIX: MESSAGE\n".  Every byte but printable ASCII is written as
+ * Write "2019-02-15T12:00:00Z PREFIX: MESSAGE\n", in UTC.  Every byte but printable ASCII is written as
  * \xNN, so that no input can forge a line.  errno is preserved.
  */
 void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -39,8 +39,7 @@ int log_errno(const char *object, const char *what);
 void *need(void *p);
 
 /*
- * From now on lines go to a file below the directory, each with the time
- * before it.  The file takes standard error's place, so that reports of
+ * From now on lines go to a file below the directory.  The file takes standard error's place, so that reports of
  * libraries land there too.  Returns false, logged, when it can't be opened.
  */
 bool log_to_file(int dirfd, const char *name);

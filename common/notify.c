@@ -1,6 +1,7 @@
 /*
  * notify: see notify.h.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,19 +75,24 @@ notification_json(const struct notification *n)
 static int
 put(struct webhook *hook, struct json_object *notification)
 {
-	const int64_t room_id = hook->inst.room_id != 0 ?
-	    hook->inst.room_id : hook->room_id;
-	char key[OUTBOX_KEY_MAX] = "";
+	struct outbox_message msg = { .room_id = hook->inst.room_id };
 	int status;
 
+	if (msg.room_id == 0)
+		msg.room_id = hook->room_id;
+	strcpy(msg.oauth_id, hook->inst.oauth_id);
+	snprintf(msg.webhook, sizeof(msg.webhook), "%s", hook->message_id);
 	if (*hook->message_id != '\0')
-		outbox_key(key, hook->inst.oauth_id, hook->program,
+		outbox_key(msg.key, msg.oauth_id, hook->program,
 		    hook->message_id, hook->notified++);
-	status = outbox_put(&hook->outbox, hook->inst.oauth_id, room_id, key,
-	    notification);
-	if (status == 0)
-		outbox_wake(&hook->outbox);
-	return status;
+	status = outbox_put(hook->outbox, &msg, notification);
+	if (status != 0)
+		return status;
+	/* the courier's lines have both ids, too */
+	log_line("%s: queued, room %lld of %s, webhook %s", msg.name,
+	    (long long)msg.room_id, msg.oauth_id, msg.webhook);
+	outbox_wake(hook->outbox);
+	return 0;
 }
 
 /* What is wrong with it; NULL if nothing is. */
@@ -103,7 +109,7 @@ complaint(const struct webhook *hook, const struct notification *n)
 }
 
 int
-hipchat_notify(struct webhook *hook, const struct notification *notification)
+notify_room(struct webhook *hook, const struct notification *notification)
 {
 	const char *why = complaint(hook, notification);
 	struct json_object *doc;

@@ -1,7 +1,7 @@
 /*
  * notify: what an endpoint says in a room.
  *
- *	hipchat_notify(&hook, &(struct notification){ .message = "Hello" });
+ *	notify_room(&hook, &(struct notification){ .message = "Hello" });
  */
 #ifndef NOTIFY_H
 #define NOTIFY_H
@@ -20,7 +20,7 @@ struct notification {
 	const char *format;	/* "text" (default) or "html" */
 	const char *color;	/* "yellow" (default), "green", "red",
 				 * "purple", "gray" or "random" */
-	bool notify;		/* make a sound at the users' */
+	bool notify;		/* alert the people in the room */
 	const char *card;	/* a card as JSON, or NULL */
 };
 
@@ -31,7 +31,7 @@ struct notification {
  * Returns 0, or logged, 500 (a message that is empty or not UTF-8, a bad card,
  * no room, the data directory), or 503 (the disk is full).
  */
-int hipchat_notify(struct webhook *hook,
+int notify_room(struct webhook *hook,
     const struct notification *notification);
 
 #endif

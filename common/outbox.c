@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,20 +178,21 @@ outbox_key(char key[OUTBOX_KEY_MAX], const char *oauth_id,
 }
 
 int
-outbox_put(const struct outbox *box, const char *oauth_id, int64_t room_id,
-    const char *key, struct json_object *notification)
+outbox_put(const struct outbox *box, struct outbox_message *msg,
+    struct json_object *notification)
 {
 	struct json_object *doc = json_new();
-	char name[OUTBOX_NAME_MAX];
 	int status;
 
-	new_name(name);
-	json_add_string(doc, "oauthId", oauth_id);
-	json_add_int(doc, "roomId", room_id);
-	if (*key != '\0')
-		json_add_string(doc, "key", key);
+	new_name(msg->name);
+	json_add_string(doc, "oauthId", msg->oauth_id);
+	json_add_int(doc, "roomId", msg->room_id);
+	if (*msg->key != '\0')
+		json_add_string(doc, "key", msg->key);
+	if (*msg->webhook != '\0')
+		json_add_string(doc, "webhook", msg->webhook);
 	json_add(doc, "notification", json_object_get(notification));
-	status = put_json(box, "new", name, doc);
+	status = put_json(box, "new", msg->name, doc);
 	json_object_put(doc);
 	return status;
 }
@@ -257,11 +259,10 @@ beside(char *path, size_t size)
 
 /* The child that waits for the word, and then becomes the courier. */
 static _Noreturn void
-wait_and_exec(const struct outbox *box, int word, const char *path)
+wait_and_exec(int word, const char *path)
 {
 	char go;
 
-	close(box->dirfd);	/* the flock is our parent's alone */
 	if (read(word, &go, 1) == 1) {
 		exec_courier(path);
 		log_line("%s: not started: %s", path, strerror(errno));
@@ -274,7 +275,7 @@ wait_and_exec(const struct outbox *box, int word, const char *path)
  * nobody's child.  Returns the pipe's end for the word, or -1.
  */
 static int
-fork_starter(const struct outbox *box, const char *path)
+fork_starter(const char *path)
 {
 	int fds[2];
 	pid_t child;
@@ -293,7 +294,7 @@ fork_starter(const struct outbox *box, const char *path)
 		close(fds[1]);
 		setsid();
 		if (fork() == 0)
-			wait_and_exec(box, fds[0], path);
+			wait_and_exec(fds[0], path);
 		_exit(0);
 	}
 	close(fds[0]);
@@ -302,11 +303,19 @@ fork_starter(const struct outbox *box, const char *path)
 	return fds[1];
 }
 
+/* Open the trigger for writing, never while a courier is about to leave. */
 static int
 open_trigger(const struct outbox *box)
 {
-	return openat(box->dirfd, "trigger",
-	    O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	int fd, err;
+
+	while (flock(box->dirfd, LOCK_SH) != 0 && errno == EINTR)
+		;
+	fd = openat(box->dirfd, "trigger", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	err = errno;
+	flock(box->dirfd, LOCK_UN);
+	errno = err;
+	return fd;
 }
 
 void
@@ -314,16 +323,14 @@ outbox_reserve(struct outbox *box, const char *courier)
 {
 	char path[4096];
 
-	while (flock(box->dirfd, LOCK_SH) != 0 && errno == EINTR)
-		;
 	if ((box->trigger = open_trigger(box)) >= 0)
 		return;
 	if (errno != ENXIO)
 		log_line("outbox/trigger: %s", strerror(errno));
 	else if (courier != NULL)
-		box->starter = fork_starter(box, courier);
+		box->starter = fork_starter(courier);
 	else if (beside(path, sizeof(path)))
-		box->starter = fork_starter(box, path);
+		box->starter = fork_starter(path);
 	else
 		log_line("courier: HIPCHAT_COURIER is needed to find it");
 }
@@ -346,15 +353,27 @@ outbox_wake(const struct outbox *box)
 }
 
 int
-outbox_trigger(const struct outbox *box)
+outbox_trigger(struct outbox *box)
 {
-	/* for writing too, or poll(2) would report every writer's hang-up */
 	const int fd = openat(box->dirfd, "trigger",
-	    O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	    O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
-	if (fd < 0)
+	if (fd >= 0 && box->trigger < 0)
+		box->trigger = open_trigger(box);
+	if (fd < 0 || box->trigger < 0)
 		log_line("trigger: %s", strerror(errno));
 	return fd;
+}
+
+void
+outbox_woken(struct outbox *box, int trigger)
+{
+	char bytes[256];
+
+	if (box->trigger < 0)
+		box->trigger = open_trigger(box);
+	while (read(trigger, bytes, sizeof(bytes)) > 0)
+		;
 }
 
 int
@@ -375,10 +394,20 @@ outbox_lock(const struct outbox *box)
 }
 
 bool
-outbox_leave(const struct outbox *box, int trigger, int lock)
+outbox_leave(struct outbox *box, int trigger, int lock)
 {
+	struct pollfd pfd = { .fd = trigger, .events = POLLIN };
+
 	if (flock(box->dirfd, LOCK_EX | LOCK_NB) != 0)
 		return false;
+	if (box->trigger >= 0)
+		close(box->trigger);
+	box->trigger = -1;
+	/* a hang-up alone: nobody has it open for writing, nor left a byte */
+	if (poll(&pfd, 1, 0) != 1 || pfd.revents != POLLHUP) {
+		flock(box->dirfd, LOCK_UN);
+		return false;
+	}
 	close(trigger);
 	close(lock);
 	flock(box->dirfd, LOCK_UN);
@@ -513,6 +542,7 @@ take_members(struct outbox_message *msg)
 	copy_member(msg->doc, "key", msg->key, sizeof(msg->key));
 	if (msg->key[strspn(msg->key, "0123456789abcdef")] != '\0')
 		return "odd key";	/* it is a file's name below seen/ */
+	copy_member(msg->doc, "webhook", msg->webhook, sizeof(msg->webhook));
 	copy_member(msg->doc, "reason", msg->reason, sizeof(msg->reason));
 	return NULL;
 }
@@ -526,6 +556,7 @@ outbox_load(const struct outbox *box, const char *dir, const char *name,
 	int status;
 
 	memset(msg, 0, sizeof(*msg));
+	snprintf(msg->name, sizeof(msg->name), "%s", name);
 	path_to(path, dir, name);
 	if ((status = read_json(box, path, &msg->doc)) != 0)
 		return status;
@@ -628,8 +659,7 @@ int
 outbox_retry(const struct outbox *box, const char *name,
     struct outbox_message *msg)
 {
-	const int status = outbox_put(box, msg->oauth_id, msg->room_id,
-	    msg->key, msg->notification);
+	const int status = outbox_put(box, msg, msg->notification);
 
 	if (status == 0)
 		outbox_remove(box, "failed", name);

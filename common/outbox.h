@@ -19,17 +19,22 @@
  * poll(2).  A sender opens the trigger for writing; a byte wakes the courier,
  * and ENXIO says that none runs, so that one is to be started.  As a sender
  * gives up the right to start programs before it looks at what a client sent
- * (sandbox.h), it asks first: outbox_reserve() takes a shared flock on the
- * outbox directory, opens the trigger, and where no courier runs, forks a
- * child that can start one.  After the message is put, outbox_wake() writes
- * the byte, or tells the child to go on.
+ * (sandbox.h), it asks first: outbox_reserve() opens the trigger, and where no
+ * courier runs, forks a child that can start one.  After the message is put,
+ * outbox_wake() writes the byte, or tells the child to go on.
  *
- * A courier leaves only when it gets an exclusive flock on the directory, so
- * never between a sender's two steps.  Then it (1) closes the trigger, (2)
- * unlocks "lock" and directory, (3) looks into new/ once more, and goes on if
- * it finds a message and can lock again.  So a message put before (1) is
- * found by (3), and who reserves after (1) starts a new courier: if that
- * finds "lock" held, its holder still has (3), or its first look, before it.
+ * A sender that has found a courier counts on it, and has no child.  So a
+ * courier stays, asleep, as long as anybody has the trigger open for writing,
+ * however slowly a client sends its webhook: a FIFO tells its reader.  Opening
+ * and leaving exclude each other by an flock on the outbox directory, which a
+ * sender shares while it opens, and no longer.  A courier that gets it alone,
+ * and finds neither writers nor a byte, (1) closes the trigger, (2) unlocks
+ * "lock" and directory, (3) looks into new/ once more, and goes on if it finds
+ * a message and can lock again.
+ *
+ * So a message put before (1) is found by (3).  A sender that opens after (1)
+ * starts a new courier.  If that one finds "lock" held, the holder has yet to
+ * take its first look, or (3), and will find the message.
  *
  * Functions that return int return 0 or an HTTP status, the reason in the log:
  *	404	the message is not there (any more; not logged)
@@ -54,18 +59,22 @@
 #define OUTBOX_NAME_MAX 64
 #define OUTBOX_KEY_MAX 33
 #define OUTBOX_REASON_MAX 160
+#define OUTBOX_WEBHOOK_MAX 256
 
 struct outbox {
 	const char *data_dir;	/* the store's; outlives the outbox */
 	int dirfd;	/* DATA_DIR/outbox */
-	int trigger;	/* open for writing, after outbox_reserve(), or -1 */
+	int trigger;	/* open for writing; of a courier, so that its read end
+			 * does not report every sender's hang-up; or -1 */
 	int starter;	/* to the child that can start a courier, or -1 */
 };
 
 struct outbox_message {
+	char name[OUTBOX_NAME_MAX];	/* by which the log knows it */
 	char oauth_id[STORE_ID_MAX];
 	int64_t room_id;
 	char key[OUTBOX_KEY_MAX];	/* same key, same message; or "" */
+	char webhook[OUTBOX_WEBHOOK_MAX]; /* HipChat's message id; or "" */
 	char reason[OUTBOX_REASON_MAX];	/* why it failed; or "" */
 	struct json_object *doc;
 	struct json_object *notification;	/* part of doc */
@@ -85,9 +94,12 @@ void outbox_close(struct outbox *box);
 void outbox_key(char key[OUTBOX_KEY_MAX], const char *oauth_id,
     const char *program, const char *message_id, unsigned int n);
 
-/* Put a notification (kept by the caller) into new/, durably. */
-int outbox_put(const struct outbox *box, const char *oauth_id,
-    int64_t room_id, const char *key, struct json_object *notification);
+/*
+ * Put a notification (kept by the caller) into new/, durably.  Of the message,
+ * oauth_id, room_id, key and webhook are taken; its name is filled in.
+ */
+int outbox_put(const struct outbox *box, struct outbox_message *msg,
+    struct json_object *notification);
 
 /*
  * Prepare to wake the courier, or to start the one at this path (NULL:
@@ -105,16 +117,20 @@ int outbox_forget(const struct outbox *box, const char *oauth_id);
 /* ---- for the courier ---- */
 
 /* Open the trigger for reading, or return -1. */
-int outbox_trigger(const struct outbox *box);
+int outbox_trigger(struct outbox *box);
+
+/* After the trigger has fired: empty it, and be ready for more. */
+void outbox_woken(struct outbox *box, int trigger);
 
 /* Try to become the courier: the lock's descriptor, or -1 if one runs. */
 int outbox_lock(const struct outbox *box);
 
 /*
- * Steps 1 and 2 of leaving: false where a sender is between its two steps,
- * else both descriptors are closed.
+ * Steps 1 and 2 of leaving: false where a sender counts on this courier, whose
+ * trigger then wakes it by a byte or, when the last such sender has gone
+ * without one, by its hang-up; else both descriptors are closed.
  */
-bool outbox_leave(const struct outbox *box, int trigger, int lock);
+bool outbox_leave(struct outbox *box, int trigger, int lock);
 
 /*
  * What is in one of the directories ("new", "failed"), sorted by d_name, for

@@ -151,8 +151,6 @@ set_limits(const struct sandbox *keep)
 	lower(RLIMIT_CORE, 0);
 	lower(RLIMIT_FSIZE, file_size());
 	signal(SIGXFSZ, SIG_IGN);	/* an error will do, EFBIG */
-	if (keep->cpu_seconds > 0)
-		lower(RLIMIT_CPU, keep->cpu_seconds);
 	if (SANITIZED)
 		return;
 	/* core files that go through a pipe know no limit */
@@ -218,6 +216,7 @@ add_rules(int ruleset, const struct sandbox *keep, uint64_t files)
 	}
 	if (!keep->network)
 		return;
+	allow(ruleset, keep->ca_file, to_read);
 	for (i = 0; i < sizeof(network_files) / sizeof(network_files[0]); i++)
 		allow(ruleset, network_files[i], to_read);
 }
@@ -263,4 +262,21 @@ sandbox_enter(const struct sandbox *keep)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	set_limits(keep);
 	landlock(keep);
+}
+
+void
+sandbox_cpu_limit(unsigned int seconds)
+{
+	struct rusage used;
+	struct rlimit limit;
+	rlim_t most;
+
+	if (getrusage(RUSAGE_SELF, &used) != 0 ||
+	    getrlimit(RLIMIT_CPU, &limit) != 0)
+		return;
+	most = (rlim_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) + seconds;
+	if (limit.rlim_cur > most) {
+		limit.rlim_cur = most;
+		setrlimit(RLIMIT_CPU, &limit);
+	}
 }

@@ -23,7 +23,7 @@ struct sandbox {
 	bool network;		/* connect by TCP; read what finding and
 				 * trusting HipChat's servers takes: name
 				 * service, CA certificates, libraries */
-	unsigned int cpu_seconds;	/* 0: no limit */
+	const char *ca_file;	/* with network: read this file, too */
 };
 
 /*
@@ -40,5 +40,11 @@ struct sandbox {
  * A path that does not exist is left out.
  */
 void sandbox_enter(const struct sandbox *keep);
+
+/*
+ * Let the process be killed by SIGXCPU after so many more seconds of CPU, of a
+ * request say; the next one gets as many.  A lower limit stays.
+ */
+void sandbox_cpu_limit(unsigned int seconds);
 
 #endif

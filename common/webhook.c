@@ -15,33 +15,65 @@
 #include "log.h"
 #include "webhook.h"
 
+/* An empty string, as the message of an uploaded file has? */
+static bool
+is_empty(struct json_object *doc, const char *name)
+{
+	struct json_object *item, *message, *text;
+
+	return json_object_object_get_ex(doc, "item", &item) &&
+	    json_object_object_get_ex(item, "message", &message) &&
+	    json_object_object_get_ex(message, name, &text) &&
+	    json_object_is_type(text, json_type_string) &&
+	    json_object_get_string_len(text) == 0;
+}
+
+static int
+read_message(struct webhook *hook, const char **message)
+{
+	struct cgi *cgi = hook->cgi;
+
+	if (hook->room_id == 0)
+		return cgi_error(cgi, HTTP_BAD_REQUEST, "no item.room.id");
+	switch (json_string(hook->doc, "item.message.message",
+	    WEBHOOK_BODY_MAX, message)) {
+	case 0:
+		return cgi_error(cgi, HTTP_BAD_REQUEST,
+		    "no item.message.message");
+	case -1:
+		if (!is_empty(hook->doc, "message"))
+			return cgi_error(cgi, HTTP_BAD_REQUEST,
+			    "item.message.message: not a string, or one with "
+			    "a NUL");
+	}
+	if (json_string(hook->doc, "item.message.id", 255,
+	    &hook->message_id) < 0)
+		return cgi_error(cgi, HTTP_BAD_REQUEST,
+		    "item.message.id: not an id");
+	return 0;
+}
+
 /* The webhook's own members; HipChat's reference, room_message. */
 static int
-read_members(struct webhook *hook, struct cgi *cgi, const char **oauth_id)
+read_members(struct webhook *hook, const char **oauth_id)
 {
+	struct cgi *cgi = hook->cgi;
 	const char *message = "";
+	int status = 0;
 
 	hook->message_id = "";
 	if (json_string(hook->doc, "oauth_client_id", STORE_ID_MAX - 1,
 	    oauth_id) != 1)
-		return cgi_error(cgi, 400, "no oauth_client_id");
+		return cgi_error(cgi, HTTP_BAD_REQUEST, "no oauth_client_id");
 	if (json_string(hook->doc, "event", 64, &hook->event) != 1)
-		return cgi_error(cgi, 400, "no event");
+		return cgi_error(cgi, HTTP_BAD_REQUEST, "no event");
 	if (json_id(hook->doc, "item.room.id", &hook->room_id) < 0)
-		return cgi_error(cgi, 400, "item.room.id: not an id");
-	if (strcmp(hook->event, "room_message") == 0) {
-		if (hook->room_id == 0)
-			return cgi_error(cgi, 400, "no item.room.id");
-		if (json_string(hook->doc, "item.message.message",
-		    CGI_BODY_MAX, &message) != 1)
-			return cgi_error(cgi, 400, "no item.message.message");
-		if (json_string(hook->doc, "item.message.id", 255,
-		    &hook->message_id) < 0)
-			return cgi_error(cgi, 400,
-			    "item.message.id: not an id");
-	}
+		return cgi_error(cgi, HTTP_BAD_REQUEST,
+		    "item.room.id: not an id");
+	if (strcmp(hook->event, "room_message") == 0)
+		status = read_message(hook, &message);
 	hook->message = need(strdup(message));
-	return 0;
+	return status;
 }
 
 /* Whose webhook is it? */
@@ -50,19 +82,19 @@ find_installation(struct webhook *hook, const char *oauth_id)
 {
 	const int status = store_find(&hook->store, oauth_id, &hook->inst);
 
-	if (status != 404)
+	if (status != HTTP_NOT_FOUND)
 		return status;
 	log_line("webhook of %s, which is not installed", oauth_id);
-	return hook->cfg->webhook_jwt ? 401 : 204;
+	return hook->cfg->webhook_jwt ? HTTP_UNAUTHORIZED : HTTP_NO_CONTENT;
 }
 
 /*
  * The token, which HipChat's reference has in the Authorization header, its
  * guide in the query, and its libraries also behind "token=".  Returns "" if
- * there is none; room is for a token from the query.
+ * there is none; buf is for a token from the query.
  */
 static const char *
-find_token(const struct cgi *cgi, char room[CGI_URL_MAX])
+find_token(const struct cgi *cgi, char buf[CGI_URL_MAX])
 {
 	static const char *const schemes[] = { "JWT token=", "JWT ",
 	    "Bearer " };
@@ -73,70 +105,99 @@ find_token(const struct cgi *cgi, char room[CGI_URL_MAX])
 		if (strncasecmp(cgi->authorization, schemes[i], len) == 0)
 			return cgi->authorization + len;
 	}
-	return cgi_param(cgi->query, "signed_request", room) == 1 ? room : "";
+	return cgi_param(cgi->query, "signed_request", buf) == 1 ? buf : "";
+}
+
+/* Is the signed token about this webhook?  Returns NULL or why not. */
+static const char *
+check_claims(const struct webhook *hook, const struct jwt_claims *claims)
+{
+	/* an event that names no room is of the installation's */
+	const int64_t here = hook->room_id != 0 ? hook->room_id :
+	    hook->inst.room_id;
+
+	if (strcmp(claims->iss, hook->inst.oauth_id) != 0)
+		return "iss is another installation";
+	if (claims->room_id != 0 && here != 0 && claims->room_id != here)
+		return "context.room_id is another room";
+	return NULL;
 }
 
 /* Has this installation's HipChat signed the webhook, here and now? */
 static int
-check_signature(const struct webhook *hook, const struct cgi *cgi)
+check_signature(const struct webhook *hook)
 {
-	char room[CGI_URL_MAX];
-	const char *token = find_token(cgi, room), *why;
-	/* an event that names no room is of the installation's */
-	const int64_t here = hook->room_id != 0 ? hook->room_id :
-	    hook->inst.room_id;
+	char buf[CGI_URL_MAX];
+	const char *token = find_token(hook->cgi, buf), *why;
 	struct jwt_claims claims = { .room_id = 0 };
 
 	if (*token == '\0')
-		why = "not signed";
-	else
-		why = jwt_verify(token, hook->inst.oauth_secret,
-		    (int64_t)time(NULL), &claims);
-	if (why == NULL && strcmp(claims.iss, hook->inst.oauth_id) != 0)
-		why = "iss is another installation";
-	if (why == NULL && claims.room_id != 0 && here != 0 &&
-	    claims.room_id != here)
-		why = "context.room_id is another room";
+		return cgi_refuse(HTTP_UNAUTHORIZED, "webhook of %s: not "
+		    "signed, or the web server keeps the Authorization "
+		    "header (CGIPassAuth)", hook->inst.oauth_id);
+	why = jwt_verify(token, hook->inst.oauth_secret, (int64_t)time(NULL),
+	    &claims);
+	if (why == NULL)
+		why = check_claims(hook, &claims);
 	if (why == NULL)
 		return 0;
-	log_line("401: webhook of %s: %s", hook->inst.oauth_id, why);
-	return 401;
+	return cgi_refuse(HTTP_UNAUTHORIZED, "webhook of %s: %s",
+	    hook->inst.oauth_id, why);
 }
 
-int
-webhook_open(struct webhook *hook, const struct cgi *cgi,
-    const struct config *cfg)
+/* Read the body, and prove it. */
+static int
+read_webhook(struct webhook *hook)
 {
-	int status;
-
-	memset(hook, 0, sizeof(*hook));
-	hook->cfg = cfg;
-	hook->program = cgi->program;
-	if ((status = store_open(&hook->store, cfg->data_dir)) != 0)
-		return status;
-	if ((status = outbox_open(&hook->outbox, &hook->store)) != 0) {
-		store_close(&hook->store);
-		return status;
-	}
-	outbox_reserve(&hook->outbox, cfg->courier);
-	return 0;
-}
-
-int
-webhook_read(struct webhook *hook, struct cgi *cgi)
-{
+	struct cgi *cgi = hook->cgi;
 	const char *why, *oauth_id;
 	int status;
 
 	hook->doc = json_read(cgi->body, cgi->body_len, &why);
 	if (hook->doc == NULL)
-		return cgi_error(cgi, 400, "JSON body: %s", why);
-	status = read_members(hook, cgi, &oauth_id);
+		return cgi_error(cgi, HTTP_BAD_REQUEST, "JSON body: %s", why);
+	status = read_members(hook, &oauth_id);
 	if (status == 0)
 		status = find_installation(hook, oauth_id);
 	if (status == 0 && hook->cfg->webhook_jwt)
-		status = check_signature(hook, cgi);
+		status = check_signature(hook);
 	return status;
+}
+
+static int
+serve(struct cgi *cgi, struct process *process)
+{
+	struct webhook hook = { .cfg = &process->cfg, .cgi = cgi,
+	    .program = process->endpoint->name, .outbox = &process->outbox,
+	    .store = { process->dir.path, process->dir.fd } };
+	int status = read_webhook(&hook);
+
+	if (status == 0)
+		status = process->endpoint->answer(&hook);
+	json_object_put(hook.doc);
+	free(hook.message);
+	return status;
+}
+
+int
+webhook_main_keeping(const char *name, int (*answer)(struct webhook *hook),
+    unsigned int keeps)
+{
+	return endpoint_main(&(struct endpoint){ .name = name,
+	    .methods = CGI_POST, .keeps = keeps,
+	    .body_max = WEBHOOK_BODY_MAX, .serve = serve, .answer = answer });
+}
+
+int
+webhook_main(const char *name, int (*answer)(struct webhook *hook))
+{
+	return webhook_main_keeping(name, answer, KEEP_DATA | KEEP_COURIER);
+}
+
+int
+webhook_reply(struct webhook *hook, struct json_object *notification)
+{
+	return cgi_json(hook->cgi, notification);
 }
 
 /* Length of the white space that text starts with, in bytes. */
@@ -156,28 +217,21 @@ char *
 webhook_argument(struct webhook *hook, const char *command)
 {
 	const size_t len = strlen(command);
-	uint8_t *text, *end;
+	uint8_t *text = (uint8_t *)hook->message + len, *end;
 	const uint8_t *last;
+	size_t space;
 	ucs4_t c;
 
 	if (strncasecmp(hook->message, command, len) != 0)
 		return NULL;
-	text = (uint8_t *)hook->message + len;
-	text += leading_space(text);
+	space = leading_space(text);
+	if (space == 0 && *text != '\0')
+		return NULL;	/* "/echoes" is another command */
+	text += space;
 	end = text + strlen((char *)text);
 	while ((last = u8_prev(&c, end, text)) != NULL &&
 	    uc_is_property_white_space(c))
 		end -= end - last;
 	*end = '\0';
 	return (char *)text;
-}
-
-void
-webhook_close(struct webhook *hook)
-{
-	json_object_put(hook->doc);
-	free(hook->message);
-	outbox_close(&hook->outbox);
-	store_close(&hook->store);
-	memset(hook, 0, sizeof(*hook));
 }

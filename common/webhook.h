@@ -1,14 +1,39 @@
 /*
  * webhook: an event that HipChat posts to the add-on, read and checked.
  *
- *	status = webhook_open(&hook, &cgi, &cfg);
- *	if (status != 0)
- *		return status;
- *	sandbox_enter(...);
- *	status = webhook_read(&hook, &cgi);
- *	if (status == 0)
- *		... use hook ...
- *	webhook_close(&hook);
+ * An endpoint for webhooks is a function, and its main() one line:
+ *
+ *	static int
+ *	hello(struct webhook *hook)
+ *	{
+ *		return notify_room(hook, &(struct notification){
+ *		    .message = "Hello" });
+ *	}
+ *
+ *	int
+ *	main(void)
+ *	{
+ *		return webhook_main("hello", hello);
+ *	}
+ *
+ * The function is called only for a webhook that HipChat has signed with the
+ * secret of an installation.  What it returns is the answer: 0 for "done",
+ * else a status of status.h.
+ *
+ * The members that events have (HipChat's reference, Webhooks), as paths for
+ * json_string() and json_id() in hook->doc:
+ *	all but room_created and the like
+ *			item.room.id, item.room.name
+ *	room_message	item.message.id, .message, .date, .type, and
+ *			item.message.from.id, .from.name, .from.mention_name
+ *	room_notification
+ *			item.message.id, .message, .message_format, .color,
+ *			.date, and item.message.from, a string
+ *	room_enter, room_exit
+ *			item.sender.id, .name, .mention_name
+ *	room_topic_change
+ *			item.topic, item.sender.id, .name, .mention_name
+ * and in all of them event, oauth_client_id and webhook_id.
  */
 #ifndef WEBHOOK_H
 #define WEBHOOK_H
@@ -19,14 +44,20 @@
 
 #include "cgi.h"
 #include "config.h"
+#include "endpoint.h"
 #include "outbox.h"
 #include "store.h"
+
+/* Largest webhook in bytes: a message of 10,000 characters in JSON's escapes,
+ * with mentions, reaches 160 KB. */
+#define WEBHOOK_BODY_MAX 262144
 
 struct webhook {
 	const struct config *cfg;
 	const char *program;		/* the endpoint's name */
+	struct cgi *cgi;
+	struct outbox *outbox;
 	struct store store;
-	struct outbox outbox;
 	struct installation inst;	/* whose webhook it is */
 	struct json_object *doc;	/* the whole body */
 	const char *event;		/* "room_message", "room_enter", ... */
@@ -36,38 +67,45 @@ struct webhook {
 	const char *message_id;
 	char *message;			/* UTF-8; yours to change */
 
-	unsigned int notified;		/* hipchat_notify()'s count */
+	unsigned int notified;		/* notify_room()'s count */
 };
 
 /*
- * Open store and outbox, and have a courier at hand.  Of the request only the
- * length has been looked at so far.  Returns 0 with the hook open, or 500 or
- * 503 as store and outbox.
- */
-int webhook_open(struct webhook *hook, const struct cgi *cgi,
-    const struct config *cfg);
-
-/*
- * Read the webhook from the request's body, find its installation, and check
- * that HipChat has signed it, unless HIPCHAT_WEBHOOK_AUTH is "none".
- * Returns 0, or a status to answer with:
- *	204	with "none": an installation that is not known (logged)
+ * main() of an endpoint for webhooks; the name stands in the log and in the
+ * keys by which a repeated webhook is known.  A webhook is answered with
+ *	204	by a 0 of the function; also where HIPCHAT_WEBHOOK_AUTH is
+ *		"none" and the installation is not known (logged)
  *	400	not a webhook
  *	401	not signed with the secret of an installation, or not for this
  *		room, or not now
- *	500	the store
+ *	413	larger than WEBHOOK_BODY_MAX
+ *	500, 503 settings, store or outbox
+ * or the function's status.
  */
-int webhook_read(struct webhook *hook, struct cgi *cgi);
+int webhook_main(const char *name, int (*answer)(struct webhook *hook));
+
+/*
+ * The same for a webhook that keeps something else than KEEP_DATA, which all
+ * need, and KEEP_COURIER, for notify_room(); see endpoint.h.  One that calls
+ * HipChat itself (hipchat.h) keeps KEEP_NETWORK, too.
+ */
+int webhook_main_keeping(const char *name,
+    int (*answer)(struct webhook *hook), unsigned int keeps);
 
 /*
  * What stands behind a command such as "/echo", in upper or lower case, at
  * the start of the message, without white space around it: "" if nothing
- * does; NULL if the message does not start with the command.  Changes the
- * message, in which the result lies.
+ * does; NULL if the message does not start with the command as a word.
+ * Changes the message, in which the result lies.
  */
 char *webhook_argument(struct webhook *hook, const char *command);
 
-/* Release what the hook holds. */
-void webhook_close(struct webhook *hook);
+/*
+ * Answer in the webhook's own response: HipChat says it in the room as a reply
+ * to the message (Webhooks, "Response").  It is not kept, nor tried again; the
+ * document, a notification in HipChat's form, stays the caller's.  Returns
+ * 200, for the function to return.
+ */
+int webhook_reply(struct webhook *hook, struct json_object *notification);
 
 #endif

@@ -14,18 +14,17 @@
 #include "log.h"
 #include "webhook.h"
 
-/* The notification as JSON text, which lives as long as *doc. */
-static const char *
-notification(const char *message, struct json_object **doc)
+/* The notification; the caller releases it. */
+static struct json_object *
+notification(const char *message)
 {
-	*doc = json_object_new_object();
-	if (*doc != NULL &&
-	    json_add(*doc, "color", json_object_new_string("green")) &&
-	    json_add(*doc, "message", json_object_new_string(message)) &&
-	    json_add(*doc, "message_format", json_object_new_string("text")) &&
-	    json_add(*doc, "notify", json_object_new_boolean(0)))
-		return json_text(*doc);
-	return NULL;
+	struct json_object *doc = json_new();
+
+	json_add_string(doc, "color", "green");
+	json_add_string(doc, "message", message);
+	json_add_string(doc, "message_format", "text");
+	json_add(doc, "notify", json_object_new_boolean(0));
+	return doc;
 }
 
 /* Send it; HipChat's status, or the one to answer with. */
@@ -70,40 +69,23 @@ answer(struct webhook *hook)
 {
 	const char *message = webhook_argument(hook, "/echo");
 	struct json_object *doc;
-	const char *text;
 	int status;
 
 	if (message == NULL)
 		return 0;
-	text = notification(message, &doc);
-	status = text != NULL ? send_now(hook, text) : 500;
+	doc = notification(message);
+	status = send_now(hook, json_text(doc));
 	json_object_put(doc);
 	if (status >= 200 && status < 300)
-		return 204;
+		return 0;
 	log_line("HipChat did not take the notification: %d", status);
-	return 502;
+	return HTTP_BAD_GATEWAY;
 }
 
+/* As webhook_main(), but with the network in place of a courier. */
 int
 main(void)
 {
-	struct webhook hook = { .program = "echo-direct",
-	    .outbox = { NULL, -1, -1, -1 } };
-	struct config cfg;
-	struct cgi cgi;
-	int status = cgi_read(&cgi, hook.program, CGI_POST);
-
-	if (status == 0)
-		status = config_read(&cfg);
-	if (status != 0)
-		return cgi_answer(&cgi, status);
-	/* webhook_open() less the outbox */
-	hook.cfg = &cfg;
-	status = store_open(&hook.store, cfg.data_dir);
-	if (status == 0)
-		status = webhook_read(&hook, &cgi);
-	if (status == 0)
-		status = answer(&hook);
-	webhook_close(&hook);
-	return cgi_answer(&cgi, status);
+	return webhook_main_keeping("echo-direct", answer,
+	    KEEP_DATA | KEEP_NETWORK);
 }

@@ -37,13 +37,35 @@ capture_start(struct capture *c)
 		die("capturing standard error");
 }
 
-/* Returns the text, which lives in *c. */
+/*
+ * Take the time off the start of each line.  It has to be there, but for what
+ * others than the log write.
+ */
+static inline void
+capture_untimed(char *text)
+{
+	static const char form[] = "dddd-dd-ddTdd:dd:ddZ ";
+	const size_t len = sizeof(form) - 1;
+	size_t i;
+
+	for (; text != NULL && *text != '\0'; text = strchr(text, '\n')) {
+		text += *text == '\n';
+		for (i = 0; i < len && (form[i] == 'd' ?
+		    text[i] >= '0' && text[i] <= '9' : text[i] == form[i]); i++)
+			;
+		if (i == len)
+			memmove(text, text + len, strlen(text + len) + 1);
+	}
+}
+
+/* Returns the text, without the times, which lives in *c. */
 static inline const char *
 capture_stop(struct capture *c)
 {
 	const ssize_t n = pread(c->file, c->text, sizeof(c->text) - 1, 0);
 
 	c->text[n > 0 ? n : 0] = '\0';
+	capture_untimed(c->text);
 	dup2(c->saved, STDERR_FILENO);
 	close(c->saved);
 	close(c->file);

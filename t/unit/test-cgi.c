@@ -1,8 +1,10 @@
 /*
- * test-cgi: parameters.  All else that cgi does is seen from outside, in
- * input.t.
+ * test-cgi: parameters, and the base URL that a request gives.  All else that
+ * cgi does is seen from outside, in input.t.
  */
+#include "capture.h"
 #include "cgi.h"
+#include "hosts.h"
 #include "tap.h"
 
 static const struct {
@@ -121,10 +123,170 @@ test_length(void)
 	free(out);
 }
 
+/* ---- the base URL ---- */
+
+static const struct {
+	const char *scheme;	/* "on": HTTPS instead of REQUEST_SCHEME */
+	const char *host;
+	const char *script;
+	const char *url;	/* NULL: 400 */
+	const char *key;
+} requests[] = {
+	{ "https", "addon.example.com", "/capabilities",
+	    "https://addon.example.com", "addon.example.com" },
+	{ "http", "addon.example.com", "/capabilities",
+	    "http://addon.example.com", "addon.example.com" },
+	{ NULL, "addon.example.com", "/capabilities",
+	    "http://addon.example.com", "addon.example.com" },
+	{ "https", "addon.example.com:8443", "/capabilities",
+	    "https://addon.example.com:8443", "addon.example.com" },
+	{ "https", "addon.example.com", "/hip/chat/capabilities",
+	    "https://addon.example.com/hip/chat", "addon.example.com" },
+	{ "https", "addon.example.com", "/~me/cgi-bin/capabilities",
+	    "https://addon.example.com/~me/cgi-bin", "addon.example.com" },
+	{ "https", "192.0.2.1:80", "/capabilities", "https://192.0.2.1:80",
+	    "192.0.2.1" },
+	{ "https", "[2001:db8::1]", "/capabilities", "https://[2001:db8::1]",
+	    "[2001:db8::1]" },
+	{ "https", "[2001:db8::1]:8443", "/x/capabilities",
+	    "https://[2001:db8::1]:8443/x", "[2001:db8::1]" },
+	{ "https", "localhost", NULL, "https://localhost", "localhost" },
+	{ "https", "AddOn.Example.COM:8443", "/A/capabilities",
+	    "https://addon.example.com:8443/A", "addon.example.com" },
+	{ "https", "addon.example.com.", "/capabilities",
+	    "https://addon.example.com", "addon.example.com" },
+	{ "https", "addon.example.com.:8443", "/capabilities",
+	    "https://addon.example.com:8443", "addon.example.com" },
+	{ "on", "addon.example.com", "/capabilities",
+	    "https://addon.example.com", "addon.example.com" },
+
+	{ "https", NULL, "/capabilities", NULL, NULL },
+	{ "https", "", "/capabilities", NULL, NULL },
+	{ "https", ":80", "/capabilities", NULL, NULL },
+	{ "https", "/", "/capabilities", NULL, NULL },
+	{ "https", "a/b", "/capabilities", NULL, NULL },
+	{ "https", "a\\b", "/capabilities", NULL, NULL },
+	{ "https", "a b", "/capabilities", NULL, NULL },
+	{ "https", "a\tb", "/capabilities", NULL, NULL },
+	{ "https", "a\r\nX: y", "/capabilities", NULL, NULL },
+	{ "https", "a\"b", "/capabilities", NULL, NULL },
+	{ "https", "user@a", "/capabilities", NULL, NULL },
+	{ "https", "a?b", "/capabilities", NULL, NULL },
+	{ "https", "a#b", "/capabilities", NULL, NULL },
+	{ "https", "a,b", "/capabilities", NULL, NULL },
+	{ "https", "a%2fb", "/capabilities", NULL, NULL },
+	{ "https", "<a>", "/capabilities", NULL, NULL },
+	{ "https", "\xc3\xa9", "/capabilities", NULL, NULL },
+	{ "https", "[::1", "/capabilities", NULL, NULL },
+	{ "https", "[]", "/capabilities", NULL, NULL },
+	{ "https", "a:b", "/capabilities", NULL, NULL },
+	{ "https", "a:1:2", "/capabilities", NULL, NULL },
+	{ "ftp", "a", "/capabilities", NULL, NULL },
+	{ "javascript", "a", "/capabilities", NULL, NULL },
+	{ "https", "a", "/a b/capabilities", NULL, NULL },
+	{ "https", "a", "/\"/capabilities", NULL, NULL },
+};
+
+/* The base URL that a request with these variables gives. */
+static int
+derive(const char *scheme, const char *host, const char *script, char *url,
+    struct capture *log)
+{
+	struct cgi cgi;
+	int status;
+
+	if (clearenv() != 0 || setenv("REQUEST_METHOD", "GET", 1) != 0)
+		die("environment");
+	if (scheme != NULL)
+		setenv(strcmp(scheme, "on") == 0 ? "HTTPS" : "REQUEST_SCHEME",
+		    scheme, 1);
+	if (host != NULL)
+		setenv("HTTP_HOST", host, 1);
+	if (script != NULL)
+		setenv("SCRIPT_NAME", script, 1);
+	cgi_head(&cgi, CGI_GET, CGI_BODY_MAX);
+	capture_start(log);
+	status = cgi_base_url(&cgi, "", url);
+	capture_stop(log);
+	return status;
+}
+
+static void
+test_requests(void)
+{
+	char url[CGI_URL_MAX], key[CGI_URL_MAX];
+	struct capture log;
+	size_t i;
+	int status;
+
+	for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		status = derive(requests[i].scheme, requests[i].host,
+		    requests[i].script, url, &log);
+		is_int(status, requests[i].url != NULL ? 0 : 400,
+		    "request %zu: %s", i, requests[i].url != NULL ?
+		    requests[i].url : "no base URL");
+		is_line(log.text, requests[i].url != NULL ? "" :
+		    "400: no base URL: ", "... logged, if that is so");
+		if (requests[i].url == NULL)
+			continue;
+		is_str(url, requests[i].url, "... the base URL");
+		hosts_name(url, key);
+		is_str(key, requests[i].key, "... the key");
+	}
+}
+
+/* Host headers of every length: either all of it, or 400. */
+static void
+test_long_host(void)
+{
+	char host[1200], url[CGI_URL_MAX], expected[1300];
+	struct capture log;
+	size_t len, wrong = 0;
+	int status;
+
+	for (len = 1; len < sizeof(host); len++) {
+		memset(host, 'h', len);
+		host[len] = '\0';
+		status = derive(NULL, host, NULL, url, &log);
+		snprintf(expected, sizeof(expected), "http://%s", host);
+		if (status == 0)
+			wrong += strcmp(url, expected) != 0;
+		else
+			wrong += status != 400 || len < 200;
+	}
+	is_int((long long)wrong, 0, "a Host of 1 to %zu bytes",
+	    sizeof(host) - 1);
+}
+
+static void
+test_proxy(void)
+{
+	char url[CGI_URL_MAX];
+	struct capture log;
+	struct cgi cgi;
+
+	derive("http", "addon.example.com", "/capabilities", url, &log);
+	setenv("HTTP_X_FORWARDED_PROTO", "https", 1);
+	cgi_head(&cgi, CGI_GET, CGI_BODY_MAX);
+	capture_start(&log);
+	is_int(cgi_base_url(&cgi, "", url), 0, "behind a proxy with TLS");
+	capture_stop(&log);
+	ok(strstr(log.text, "HIPCHAT_BASE_URL") != NULL,
+	    "... the log names the setting");
+	capture_start(&log);
+	is_int(cgi_base_url(&cgi, "https://addon.example.com/y", url), 0,
+	    "with that setting");
+	is_str(url, "https://addon.example.com/y", "... it wins");
+	is_str(capture_stop(&log), "", "... and all is well");
+}
+
 int
 main(void)
 {
 	test_table();
 	test_length();
+	test_requests();
+	test_long_host();
+	test_proxy();
 	return done();
 }

@@ -1,6 +1,5 @@
 /*
- * test-config: every setting, good and bad, and the base URL that a request
- * gives.
+ * test-config: every setting, good and bad.
  */
 #include "capture.h"
 #include "config.h"
@@ -71,7 +70,6 @@ test_good(void)
 	set("HIPCHAT_COURIER", "/courier");
 	set("HIPCHAT_COURIER_IDLE", "0");
 	is_int(config_read(&cfg), 0, "all settings");
-	is_int(config_base_url(&cfg), 0, "... which suffice");
 	is_str(cfg.base_url, "https://addon.example.com:8443/hip/chat",
 	    "HIPCHAT_BASE_URL");
 	is_str(cfg.addon_key, "com.example.echo", "HIPCHAT_ADDON_KEY");
@@ -185,154 +183,10 @@ test_bad(void)
 	clear();
 	set("HIPCHAT_BASE_URL", text);
 	is_int(config_read(&cfg), 0, "the longest base URL");
-	is_int(config_base_url(&cfg), 0, "... gives a key");
 	is_str(cfg.base_url, text, "... and is whole");
-	text[8 + 253] = '\0';
-	is_str(cfg.addon_key, text + 8, "... and so is the key");
 
 	text[8 + 253] = 'k';
 	refused("HIPCHAT_BASE_URL", text, "with a host of 254 characters");
-}
-
-/* ---- from the request ---- */
-
-static const struct {
-	const char *scheme;
-	const char *host;
-	const char *script;
-	const char *url;	/* NULL: 400 */
-	const char *key;
-} requests[] = {
-	{ "https", "addon.example.com", "/capabilities",
-	    "https://addon.example.com", "addon.example.com" },
-	{ "http", "addon.example.com", "/capabilities",
-	    "http://addon.example.com", "addon.example.com" },
-	{ NULL, "addon.example.com", "/capabilities",
-	    "http://addon.example.com", "addon.example.com" },
-	{ "https", "addon.example.com:8443", "/capabilities",
-	    "https://addon.example.com:8443", "addon.example.com" },
-	{ "https", "addon.example.com", "/hip/chat/capabilities",
-	    "https://addon.example.com/hip/chat", "addon.example.com" },
-	{ "https", "addon.example.com", "/~me/cgi-bin/capabilities",
-	    "https://addon.example.com/~me/cgi-bin", "addon.example.com" },
-	{ "https", "192.0.2.1:80", "/capabilities", "https://192.0.2.1:80",
-	    "192.0.2.1" },
-	{ "https", "[2001:db8::1]", "/capabilities", "https://[2001:db8::1]",
-	    "[2001:db8::1]" },
-	{ "https", "[2001:db8::1]:8443", "/x/capabilities",
-	    "https://[2001:db8::1]:8443/x", "[2001:db8::1]" },
-	{ "https", "localhost", NULL, "https://localhost", "localhost" },
-
-	{ "https", NULL, "/capabilities", NULL, NULL },
-	{ "https", "", "/capabilities", NULL, NULL },
-	{ "https", ":80", "/capabilities", NULL, NULL },
-	{ "https", "/", "/capabilities", NULL, NULL },
-	{ "https", "a/b", "/capabilities", NULL, NULL },
-	{ "https", "a\\b", "/capabilities", NULL, NULL },
-	{ "https", "a b", "/capabilities", NULL, NULL },
-	{ "https", "a\tb", "/capabilities", NULL, NULL },
-	{ "https", "a\r\nX: y", "/capabilities", NULL, NULL },
-	{ "https", "a\"b", "/capabilities", NULL, NULL },
-	{ "https", "user@a", "/capabilities", NULL, NULL },
-	{ "https", "a?b", "/capabilities", NULL, NULL },
-	{ "https", "a#b", "/capabilities", NULL, NULL },
-	{ "https", "a,b", "/capabilities", NULL, NULL },
-	{ "https", "a%2fb", "/capabilities", NULL, NULL },
-	{ "https", "<a>", "/capabilities", NULL, NULL },
-	{ "https", "\xc3\xa9", "/capabilities", NULL, NULL },
-	{ "https", "[::1", "/capabilities", NULL, NULL },
-	{ "https", "[]", "/capabilities", NULL, NULL },
-	{ "https", "a:b", "/capabilities", NULL, NULL },
-	{ "https", "a:1:2", "/capabilities", NULL, NULL },
-	{ "ftp", "a", "/capabilities", NULL, NULL },
-	{ "javascript", "a", "/capabilities", NULL, NULL },
-	{ "https", "a", "/a b/capabilities", NULL, NULL },
-	{ "https", "a", "/\"/capabilities", NULL, NULL },
-};
-
-static void
-test_requests(void)
-{
-	struct capture log;
-	struct config cfg;
-	size_t i;
-	int status;
-
-	for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-		clear();
-		if (requests[i].scheme != NULL)
-			set("REQUEST_SCHEME", requests[i].scheme);
-		if (requests[i].host != NULL)
-			set("HTTP_HOST", requests[i].host);
-		if (requests[i].script != NULL)
-			set("SCRIPT_NAME", requests[i].script);
-		config_read(&cfg);
-		capture_start(&log);
-		status = config_base_url(&cfg);
-		capture_stop(&log);
-		is_int(status, requests[i].url != NULL ? 0 : 400,
-		    "request %zu: %s", i, requests[i].url != NULL ?
-		    requests[i].url : "no base URL");
-		is_line(log.text, requests[i].url != NULL ? "" :
-		    "no base URL: ", "... logged, if that is so");
-		if (requests[i].url == NULL)
-			continue;
-		is_str(cfg.base_url, requests[i].url, "... the base URL");
-		is_str(cfg.addon_key, requests[i].key, "... the key");
-	}
-}
-
-/* Host headers of every length: either all of it, or 400. */
-static void
-test_long_host(void)
-{
-	char host[1200], url[1300];
-	struct capture log;
-	struct config cfg;
-	size_t len, wrong = 0;
-	int status;
-
-	capture_start(&log);
-	for (len = 1; len < sizeof(host); len++) {
-		memset(host, 'h', len);
-		host[len] = '\0';
-		clear();
-		set("HTTP_HOST", host);
-		config_read(&cfg);
-		status = config_base_url(&cfg);
-		snprintf(url, sizeof(url), "http://%s", host);
-		if (status == 0)
-			wrong += strcmp(cfg.base_url, url) != 0 ||
-			    strcmp(cfg.addon_key, host) != 0;
-		else
-			wrong += status != 400 || len < 200;
-	}
-	capture_stop(&log);
-	is_int((long long)wrong, 0, "a Host of 1 to %zu bytes",
-	    sizeof(host) - 1);
-}
-
-static void
-test_precedence(void)
-{
-	struct config cfg;
-
-	clear();
-	set("HTTP_HOST", "evil.example");
-	set("REQUEST_SCHEME", "http");
-	set("SCRIPT_NAME", "/x/capabilities");
-	set("HIPCHAT_BASE_URL", "https://addon.example.com/y");
-	config_read(&cfg);
-	config_base_url(&cfg);
-	is_str(cfg.base_url, "https://addon.example.com/y",
-	    "the setting wins over the request");
-	is_str(cfg.addon_key, "addon.example.com", "... for the key, too");
-	clear();
-	set("HTTP_HOST", "addon.example.com");
-	set("HIPCHAT_ADDON_KEY", "key");
-	config_read(&cfg);
-	config_base_url(&cfg);
-	is_str(cfg.addon_key, "key", "a key that is set stays");
 }
 
 int
@@ -341,8 +195,5 @@ main(void)
 	test_defaults();
 	test_good();
 	test_bad();
-	test_requests();
-	test_long_host();
-	test_precedence();
 	return done();
 }

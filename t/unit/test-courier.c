@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <sys/wait.h>
 
+#include "json.h"
 #include "outbox.h"
 #include "scratch.h"
 #include "tap.h"
@@ -17,11 +18,12 @@
 static void
 queue(const struct scratch *s)
 {
-	struct json_object *doc = json_object_new_object();
+	struct outbox_message msg = { .oauth_id = ID, .room_id = 2589171 };
+	struct json_object *doc = json_new();
 	struct outbox box;
 
 	if (outbox_open(&box, &s->st) != 0 ||
-	    outbox_put(&box, ID, 2589171, "", doc) != 0)
+	    outbox_put(&box, &msg, doc) != 0)
 		die("outbox");
 	json_object_put(doc);
 	outbox_close(&box);
@@ -80,8 +82,9 @@ test_terminal(const struct scratch *s)
 		return;
 	n = read(terminal, text, sizeof(text) - 1);
 	text[n > 0 ? n : 0] = '\0';
-	ok(strncmp(text, "courier: ", 9) == 0, "... its lines go there");
-	if (!ok(strstr(text, ": dropped, " ID " is not installed") != NULL,
+	ok(strncmp(text, "20", 2) == 0 && strstr(text, "Z courier: ") != NULL,
+	    "... its lines go there, each with the time");
+	if (!ok(strstr(text, ": dropped, " ID " is not installed, webhook ") != NULL,
 	    "... each event has one"))
 		diag("%s", text);
 	ok(access(scratch_path(s, "courier.log", path), F_OK) != 0,
@@ -101,7 +104,7 @@ test_file(const struct scratch *s)
 	is_int(run(null), 0, "without a terminal: exit status");
 	log = image_read(scratch_path(s, "courier.log", path));
 	log.data[log.len] = '\0';
-	ok(strstr(log.data, ": dropped, " ID " is not installed\n") != NULL,
+	ok(strstr(log.data, ": dropped, " ID " is not installed, webhook \n") != NULL,
 	    "... its lines go to courier.log");
 	ok(strncmp(log.data, "20", 2) == 0, "... with the time before them");
 	free(log.data);

@@ -76,10 +76,13 @@ make(char *token, const char *header, const char *claims)
 static const char *
 check(const char *token)
 {
-	struct jwt_claims claims;
+	static struct jwt_claims claims;	/* the reason may be in it */
 
 	return jwt_verify(token, SECRET, NOW, &claims);
 }
+
+#define NO_IAT "it has no iat, or one that is no time"
+#define LIVES "it is meant to live for more than a day"
 
 /* ---- the standard's example ---- */
 
@@ -100,14 +103,14 @@ test_standard(void)
 
 	ok(decode(key64, strlen(key64), key, &len) && len == 64,
 	    "RFC 7515 A.1: its key");
-	is_str(verify(token, key, len, 1300819380, &claims), NULL,
-	    "RFC 7515 A.1: its token");
+	is_str(verify(token, key, len, 1300819380, &claims), NO_IAT,
+	    "RFC 7515 A.1: its token is signed, but says not when");
 	is_str(claims.iss, "joe", "RFC 7515 A.1: iss");
 	is_int(claims.room_id, 0, "RFC 7515 A.1: no room");
 	is_str(verify(token, key, len - 1, 1300819380, &claims),
 	    "its signature is wrong", "RFC 7515 A.1: the key cut short");
 	is_str(verify(token, key, len, 1300819440, &claims),
-	    "it has expired", "RFC 7515 A.1: a minute late");
+	    "it has expired, by 60 s", "RFC 7515 A.1: a minute late");
 }
 
 /* ---- headers ---- */
@@ -173,15 +176,15 @@ test_headers(void)
 
 /* ---- claims ---- */
 
-#define EXP "\"exp\":1500003600"
+#define ONLY_EXP "\"exp\":1500003600"
+#define EXP "\"iat\":1500000000," ONLY_EXP
 #define NO_EXP "it has no exp, or one that is no time"
-#define NO_TIME "its nbf or iat is no time"
 #define NO_ROOM "its context.room_id is not an id"
 
 static const struct vector claims_of[] = {
 	{ "what is needed", "{\"iss\":\"x\"," EXP "}", NULL },
 	{ "what HipChat sends", "{\"iss\":\"x\",\"sub\":\"7\",\"prn\":\"7\","
-	    "\"iat\":1500000000," EXP ",\"jti\":\"abcdefghij0123456789\","
+	    EXP ",\"jti\":\"abcdefghij0123456789\","
 	    "\"context\":{\"room_id\":1,\"roomId\":1,\"user_tz\":\"UTC\"}}",
 	    NULL },
 	{ "a room as digits", "{\"iss\":\"x\"," EXP
@@ -209,25 +212,39 @@ static const struct vector claims_of[] = {
 	{ "exp negative", "{\"iss\":\"x\",\"exp\":-1500003600}", NO_EXP },
 	{ "exp too large", "{\"iss\":\"x\",\"exp\":9223372036854775808}",
 	    NO_EXP },
-	{ "exp large", "{\"iss\":\"x\",\"exp\":9223372036854775806}", NULL },
+	{ "exp large", "{\"iss\":\"x\",\"iat\":1500000000,"
+	    "\"exp\":9223372036854775806}", LIVES },
+	{ "a life of a day", "{\"iss\":\"x\",\"iat\":1500000000,"
+	    "\"exp\":1500086400}", NULL },
+	{ "a life of a second more", "{\"iss\":\"x\",\"iat\":1500000000,"
+	    "\"exp\":1500086401}", LIVES },
+	{ "no iat", "{\"iss\":\"x\"," ONLY_EXP "}", NO_IAT },
+	{ "iat 16 min ago", "{\"iss\":\"x\",\"iat\":1499999040," ONLY_EXP
+	    "}", NULL },
+	{ "iat a second more ago", "{\"iss\":\"x\",\"iat\":1499999039,"
+	    ONLY_EXP "}", "it is too old, by 61 s" },
 	{ "two exp", "{\"iss\":\"x\",\"exp\":1," EXP "}",
 	    "its claims are not JSON in base64url" },
 
-	{ "exp 59 s ago", "{\"iss\":\"x\",\"exp\":1499999941}", NULL },
+	{ "exp 59 s ago", "{\"iss\":\"x\",\"iat\":1499999900,"
+	    "\"exp\":1499999941}", NULL },
 	{ "exp 60 s ago", "{\"iss\":\"x\",\"exp\":1499999940}",
-	    "it has expired" },
-	{ "exp long ago", "{\"iss\":\"x\",\"exp\":1}", "it has expired" },
-	{ "iat in 60 s", "{\"iss\":\"x\",\"iat\":1500000060," EXP "}", NULL },
-	{ "iat in 61 s", "{\"iss\":\"x\",\"iat\":1500000061," EXP "}",
-	    "it is from the future" },
+	    "it has expired, by 60 s" },
+	{ "exp long ago", "{\"iss\":\"x\",\"exp\":1}",
+	    "it has expired, by 1499999999 s" },
+	{ "iat in 60 s", "{\"iss\":\"x\",\"iat\":1500000060," ONLY_EXP "}",
+	    NULL },
+	{ "iat in 61 s", "{\"iss\":\"x\",\"iat\":1500000061," ONLY_EXP "}",
+	    "it is from the future, by 61 s" },
 	{ "nbf in 60 s", "{\"iss\":\"x\",\"nbf\":1500000060," EXP "}", NULL },
 	{ "nbf in 61 s", "{\"iss\":\"x\",\"nbf\":1500000061," EXP "}",
-	    "it is from the future" },
+	    "it is not valid yet, by 61 s" },
 	{ "nbf large", "{\"iss\":\"x\",\"nbf\":9223372036854775806," EXP "}",
-	    "it is from the future" },
-	{ "iat text", "{\"iss\":\"x\",\"iat\":\"1\"," EXP "}", NO_TIME },
-	{ "iat null", "{\"iss\":\"x\",\"iat\":null," EXP "}", NO_TIME },
-	{ "nbf negative", "{\"iss\":\"x\",\"nbf\":-1," EXP "}", NO_TIME },
+	    "it is not valid yet, by 9223372035354775806 s" },
+	{ "iat text", "{\"iss\":\"x\",\"iat\":\"1\"," ONLY_EXP "}", NO_IAT },
+	{ "iat null", "{\"iss\":\"x\",\"iat\":null," ONLY_EXP "}", NO_IAT },
+	{ "nbf negative", "{\"iss\":\"x\",\"nbf\":-1," EXP "}",
+	    "its nbf is no time" },
 
 	{ "context null", "{\"iss\":\"x\"," EXP ",\"context\":null}",
 	    "its context is not an object" },

@@ -1,5 +1,5 @@
 /*
- * test-notify: what an endpoint's author may pass to hipchat_notify().  What
+ * test-notify: what an endpoint's author may pass to notify_room().  What
  * becomes of it at HipChat's is in courier.t.
  */
 #include "capture.h"
@@ -10,6 +10,7 @@
 
 struct fixture {
 	struct scratch s;
+	struct outbox box;
 	struct webhook hook;
 };
 
@@ -21,14 +22,15 @@ open_fixture(struct fixture *f)
 	f->hook.program = "test";
 	f->hook.message_id = "m1";
 	f->hook.inst = sample(1, 1);
-	if (outbox_open(&f->hook.outbox, &f->s.st) != 0)
+	f->hook.outbox = &f->box;
+	if (outbox_open(&f->box, &f->s.st) != 0)
 		die("outbox_open");
 }
 
 static void
 close_fixture(struct fixture *f)
 {
-	outbox_close(&f->hook.outbox);
+	outbox_close(&f->box);
 	scratch_close(&f->s);
 }
 
@@ -37,9 +39,9 @@ static int
 queued(const struct fixture *f, struct outbox_message *first)
 {
 	struct dirent **list;
-	const int n = outbox_list(&f->hook.outbox, "new", &list);
+	const int n = outbox_list(&f->box, "new", &list);
 
-	if (n > 0 && outbox_load(&f->hook.outbox, "new", list[0]->d_name,
+	if (n > 0 && outbox_load(&f->box, "new", list[0]->d_name,
 	    first) != 0)
 		die("outbox_load");
 	if (n >= 0)
@@ -59,7 +61,7 @@ refused(const char *what, int64_t room_id, const struct notification *n,
 	open_fixture(&f);
 	f.hook.inst.room_id = room_id;
 	capture_start(&log);
-	status = hipchat_notify(&f.hook, n);
+	status = notify_room(&f.hook, n);
 	capture_stop(&log);
 	ok(status == 500, "%s: 500", what);
 	ok(strstr(log.text, why) != NULL, "%s: %s", what, why);
@@ -88,13 +90,17 @@ static void
 test_taken(void)
 {
 	struct outbox_message msg;
+	struct capture log;
 	struct fixture f;
 	const char *text;
 	int64_t room;
 
 	open_fixture(&f);
-	ok(hipchat_notify(&f.hook, &(struct notification){
+	capture_start(&log);
+	ok(notify_room(&f.hook, &(struct notification){
 	    .message = "caf\xc3\xa9" }) == 0, "a message");
+	ok(strstr(capture_stop(&log), ": queued, room 2589172 of ") != NULL &&
+	    strstr(log.text, "webhook m1\n") != NULL, "... and so it says");
 	ok(queued(&f, &msg) == 1, "... is queued");
 	ok(json_id(msg.doc, "roomId", &room) == 1 &&
 	    room == f.hook.inst.room_id, "... for the installation's room");
@@ -110,8 +116,10 @@ test_taken(void)
 	open_fixture(&f);
 	f.hook.inst.room_id = 0;
 	f.hook.room_id = 77;
-	ok(hipchat_notify(&f.hook, &(struct notification){
+	capture_start(&log);
+	ok(notify_room(&f.hook, &(struct notification){
 	    .message = "x" }) == 0, "an installation for all");
+	capture_stop(&log);
 	ok(queued(&f, &msg) == 1 && msg.room_id == 77,
 	    "... answers where it was asked");
 	outbox_release(&msg);

@@ -49,11 +49,14 @@ static int
 put(const struct outbox *box, const char *id, const char *key,
     const char *text)
 {
-	struct json_object *doc = json_object_new_object();
+	struct outbox_message msg = { .room_id = 2589171 };
+	struct json_object *doc = json_new();
 	int status;
 
-	json_object_object_add(doc, "message", json_object_new_string(text));
-	status = outbox_put(box, id, 2589171, key, doc);
+	strcpy(msg.oauth_id, id);
+	strcpy(msg.key, key);
+	json_add_string(doc, "message", text);
+	status = outbox_put(box, &msg, doc);
 	json_object_put(doc);
 	return status;
 }

@@ -1,0 +1,42 @@
+/*
+ * datadir: see datadir.h.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "datadir.h"
+#include "log.h"
+#include "status.h"
+
+int
+datadir_open(struct datadir *dir, const char *path)
+{
+	struct stat sb;
+	int status = HTTP_INTERNAL_SERVER_ERROR;
+
+	dir->path = path;
+	umask(077);
+	dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir->fd < 0 || fstat(dir->fd, &sb) != 0)
+		status = log_errno(path, "data directory");
+	else if (sb.st_uid != geteuid())
+		log_line("%s: the data directory is user %u's, and this "
+		    "program runs as user %u", path, (unsigned int)sb.st_uid,
+		    (unsigned int)geteuid());
+	else if ((sb.st_mode & 022) != 0)
+		log_line("%s: the data directory must be writable by nobody "
+		    "else", path);
+	else
+		return 0;
+	datadir_close(dir);
+	return status;
+}
+
+void
+datadir_close(struct datadir *dir)
+{
+	if (dir->fd >= 0)
+		close(dir->fd);
+	dir->fd = -1;
+}

@@ -1,0 +1,70 @@
+/*
+ * endpoint: what all endpoints have in common, the order of events.
+ *
+ *	head		method and length, from the environment alone
+ *	settings	the file and the environment
+ *	prepare		the data directory, and for an endpoint that says
+ *			something in a room, a courier at hand
+ *	confine		give up all files and rights but those it keeps
+ *	body		only now is read what a client wrote
+ *	serve		what the endpoint is for
+ *	answer		exactly one response
+ *
+ * So an endpoint is a value, and its main() one line:
+ *
+ *	int
+ *	main(void)
+ *	{
+ *		return endpoint_main(&(struct endpoint){
+ *		    .name = "hello", .methods = CGI_GET, .serve = hello });
+ *	}
+ *
+ * A webhook is simpler still: see webhook_main() in webhook.h.
+ *
+ * Settings, open directories, the starter of couriers and the confinement
+ * belong to the process; the variables, the body and the CPU limit to the
+ * request.
+ */
+#ifndef ENDPOINT_H
+#define ENDPOINT_H
+
+#include "cgi.h"
+#include "config.h"
+#include "datadir.h"
+#include "outbox.h"
+
+struct webhook;
+
+/* What an endpoint may still do when it reads what a client wrote. */
+enum endpoint_keeps {
+	KEEP_TEMPLATES = 1,	/* read HIPCHAT_TEMPLATE_DIR */
+	KEEP_DATA = 2,		/* read and write HIPCHAT_DATA_DIR */
+	KEEP_COURIER = 4,	/* with KEEP_DATA: wake a courier, or start one */
+	KEEP_NETWORK = 8,	/* call HipChat */
+};
+
+/* What belongs to the process. */
+struct process {
+	const struct endpoint *endpoint;
+	struct config cfg;
+	struct datadir dir;		/* with KEEP_DATA */
+	struct outbox outbox;		/* with KEEP_COURIER */
+};
+
+struct endpoint {
+	const char *name;		/* of the program; in the log */
+	unsigned int methods;		/* that it serves: CGI_GET | ... */
+	unsigned int keeps;		/* KEEP_DATA | ... */
+	size_t body_max;		/* 0: CGI_BODY_MAX */
+
+	/* Returns 0 (answered as 204) or a status, as in cgi.h. */
+	int (*serve)(struct cgi *cgi, struct process *process);
+
+	/* for webhook_main() alone: what serve() calls */
+	int (*answer)(struct webhook *hook);
+};
+
+/* Serve one request.  Returns main()'s exit status. */
+int endpoint_main(const struct endpoint *endpoint);
+
+#endif
