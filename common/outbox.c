@@ -57,17 +57,17 @@ make_directories(const struct outbox *box)
 }
 
 int
-outbox_open(struct outbox *box, const struct store *st)
+outbox_open(struct outbox *box, const struct datadir *dir)
 {
 	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 	int status;
 
-	box->data_dir = st->dir;
+	box->dir = dir;
 	box->trigger = box->starter = -1;
-	box->dirfd = openat(st->dirfd, "outbox", flags);
+	box->dirfd = openat(dir->fd, "outbox", flags);
 	if (box->dirfd < 0 && errno == ENOENT &&
-	    (mkdirat(st->dirfd, "outbox", 0700) == 0 || errno == EEXIST))
-		box->dirfd = openat(st->dirfd, "outbox", flags);
+	    (mkdirat(dir->fd, "outbox", 0700) == 0 || errno == EEXIST))
+		box->dirfd = openat(dir->fd, "outbox", flags);
 	if (box->dirfd < 0)
 		return log_errno("outbox", "opening");
 	/* the trigger is made last, so where it is, all is */
@@ -406,7 +406,7 @@ outbox_list(const struct outbox *box, const char *dir, struct dirent ***list)
 	char path[4096];
 	int n;
 
-	snprintf(path, sizeof(path), "%s/outbox/%s", box->data_dir, dir);
+	snprintf(path, sizeof(path), "%s/outbox/%s", box->dir->path, dir);
 	n = scandir(path, list, is_visible, by_name);
 	if (n < 0)
 		log_errno(dir, "listing it in the outbox");

@@ -45,7 +45,8 @@
 
 #include <json-c/json.h>
 
-#include "store.h"
+#include "datadir.h"
+#include "installation.h"
 
 /* Seconds in which the same message is not delivered twice. */
 #define OUTBOX_SEEN_SECONDS 600
@@ -56,7 +57,7 @@
 #define OUTBOX_REASON_MAX 160
 
 struct outbox {
-	const char *data_dir;	/* the store's; outlives the outbox */
+	const struct datadir *dir;	/* the caller's; outlives the outbox */
 	int dirfd;	/* DATA_DIR/outbox */
 	int trigger;	/* open for writing, after outbox_reserve(), or -1 */
 	int starter;	/* to the child that can start a courier, or -1 */
@@ -71,8 +72,8 @@ struct outbox_message {
 	struct json_object *notification;	/* part of doc */
 };
 
-/* Open the outbox in the store's directory, making what is missing of it. */
-int outbox_open(struct outbox *box, const struct store *st);
+/* Open the outbox in the data directory, making what is missing of it. */
+int outbox_open(struct outbox *box, const struct datadir *dir);
 void outbox_close(struct outbox *box);
 
 /* ---- for who sends ---- */

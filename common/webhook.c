@@ -112,14 +112,15 @@ webhook_open(struct webhook *hook, const struct cgi *cgi,
 	memset(hook, 0, sizeof(*hook));
 	hook->cfg = cfg;
 	hook->program = cgi->program;
-	if ((status = store_open(&hook->store, cfg->data_dir)) != 0)
+	if ((status = datadir_open(&hook->dir, cfg->data_dir)) != 0)
 		return status;
-	if ((status = outbox_open(&hook->outbox, &hook->store)) != 0) {
-		store_close(&hook->store);
-		return status;
-	}
-	outbox_reserve(&hook->outbox, cfg->courier);
-	return 0;
+	if ((status = store_open(&hook->store, &hook->dir)) == 0)
+		status = outbox_open(&hook->outbox, &hook->dir);
+	if (status == 0)
+		outbox_reserve(&hook->outbox, cfg->courier);
+	else
+		datadir_close(&hook->dir);
+	return status;
 }
 
 int
@@ -178,6 +179,6 @@ webhook_close(struct webhook *hook)
 	json_object_put(hook->doc);
 	free(hook->message);
 	outbox_close(&hook->outbox);
-	store_close(&hook->store);
+	datadir_close(&hook->dir);
 	memset(hook, 0, sizeof(*hook));
 }

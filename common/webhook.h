@@ -19,12 +19,14 @@
 
 #include "cgi.h"
 #include "config.h"
+#include "datadir.h"
 #include "outbox.h"
 #include "store.h"
 
 struct webhook {
 	const struct config *cfg;
 	const char *program;		/* the endpoint's name */
+	struct datadir dir;
 	struct store store;
 	struct outbox outbox;
 	struct installation inst;	/* whose webhook it is */

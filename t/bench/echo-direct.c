@@ -87,7 +87,7 @@ answer(struct webhook *hook)
 int
 main(void)
 {
-	struct webhook hook = { .program = "echo-direct",
+	struct webhook hook = { .program = "echo-direct", .dir.fd = -1,
 	    .outbox = { NULL, -1, -1, -1 } };
 	struct config cfg;
 	struct cgi cgi;
@@ -99,7 +99,9 @@ main(void)
 		return cgi_answer(&cgi, status);
 	/* webhook_open() less the outbox */
 	hook.cfg = &cfg;
-	status = store_open(&hook.store, cfg.data_dir);
+	status = datadir_open(&hook.dir, cfg.data_dir);
+	if (status == 0)
+		status = store_open(&hook.store, &hook.dir);
 	if (status == 0)
 		status = webhook_read(&hook, &cgi);
 	if (status == 0)

@@ -20,7 +20,7 @@ queue(const struct scratch *s)
 	struct json_object *doc = json_object_new_object();
 	struct outbox box;
 
-	if (outbox_open(&box, &s->st) != 0 ||
+	if (outbox_open(&box, &s->data) != 0 ||
 	    outbox_put(&box, ID, 2589171, "", doc) != 0)
 		die("outbox");
 	json_object_put(doc);

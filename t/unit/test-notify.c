@@ -21,7 +21,7 @@ open_fixture(struct fixture *f)
 	f->hook.program = "test";
 	f->hook.message_id = "m1";
 	f->hook.inst = sample(1, 1);
-	if (outbox_open(&f->hook.outbox, &f->s.st) != 0)
+	if (outbox_open(&f->hook.outbox, &f->s.data) != 0)
 		die("outbox_open");
 }
 

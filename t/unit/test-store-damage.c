@@ -303,13 +303,15 @@ static enum full
 run_full(const char *dir)
 {
 	char path[SCRATCH_PATH], block[PAGE] = "";
+	struct datadir data;
 	struct store st;
 	enum full result = FULL_RIGHT;
 	int fd;
 
 	if (!mount_small(dir))
 		return FULL_MOUNT;
-	if (store_open(&st, dir) != 0 || sample_put(&st, 1, 1) != 0)
+	if (datadir_open(&data, dir) != 0 || store_open(&st, &data) != 0 ||
+	    sample_put(&st, 1, 1) != 0)
 		return FULL_SETUP;
 	snprintf(path, sizeof(path), "%s/filler", dir);
 	fd = open(path, O_WRONLY | O_CREAT, 0600);
@@ -323,7 +325,7 @@ run_full(const char *dir)
 	else if (unlink(path) != 0 || sample_put(&st, 1, 2) != 0 ||
 	    !sample_stored(&st, 1, 2))
 		result = FULL_STUCK;
-	store_close(&st);
+	datadir_close(&data);
 	return result;
 }
 
