@@ -30,8 +30,9 @@
 /* Longest wait for the lock. */
 #define LOCK_SECONDS 10
 
-/* Size of a file's name. */
+/* Size of a file's name, and of its whole path. */
 #define NAME_LEN 64
+#define PATH_LEN 4096
 
 /* An open database file in its private environment. */
 struct file {
@@ -143,6 +144,7 @@ static int
 file_open(struct file *file, const struct datadir *dir, const char *name,
     bool create)
 {
+	char path[PATH_LEN];
 	int ret;
 
 	memset(file, 0, sizeof(*file));
@@ -151,7 +153,7 @@ file_open(struct file *file, const struct datadir *dir, const char *name,
 	if ((ret = db_env_create(&file->env, 0)) != 0)
 		return ret;
 	file->env->set_errcall(file->env, keep_quiet);
-	ret = file->env->open(file->env, dir->path,
+	ret = file->env->open(file->env, "/dev/null",
 	    DB_CREATE | DB_PRIVATE | DB_INIT_MPOOL, 0);
 	if (ret == 0)
 		ret = db_create(&file->db, file->env, 0);
@@ -159,8 +161,9 @@ file_open(struct file *file, const struct datadir *dir, const char *name,
 		ret = file->db->set_flags(file->db, DB_CHKSUM);
 	if (ret == 0 && create)
 		ret = file->db->set_pagesize(file->db, PAGE_BYTES);
+	snprintf(path, sizeof(path), "%s/%s", dir->path, name);
 	if (ret == 0)
-		ret = file->db->open(file->db, NULL, name, NULL, DB_BTREE,
+		ret = file->db->open(file->db, NULL, path, NULL, DB_BTREE,
 		    create ? DB_CREATE | DB_EXCL : DB_RDONLY, 0600);
 	if (ret != 0)
 		file_abandon(file);

@@ -19,7 +19,8 @@
  * Nobody touches the network, or waits for anybody else, under the lock.
  *
  * Each operation opens its own private environment (DB_PRIVATE: its mutexes
- * die with the process) with the data directory as explicit home.
+ * die with the process).  Its home is /dev/null, where nobody can put a
+ * DB_CONFIG for Berkeley DB to read; so files are named by their whole paths.
  *
  * All functions return 0 or an HTTP status, with the reason in the log:
  *	HTTP_NOT_FOUND	there is no such record (book_get; not logged)
