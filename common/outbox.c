@@ -51,6 +51,8 @@ make_directories(const struct outbox *box)
 		if (mkdirat(box->dirfd, dirs[i], 0700) != 0 &&
 		    errno != EEXIST)
 			return log_errno(dirs[i], "making it in the outbox");
+	if (fsync(box->dirfd) != 0 || fsync(box->dir->fd) != 0)
+		return log_errno("outbox", "fsync");
 	if (mkfifoat(box->dirfd, "trigger", 0600) != 0 && errno != EEXIST)
 		return log_errno("trigger", "making it in the outbox");
 	return 0;
@@ -70,7 +72,7 @@ outbox_open(struct outbox *box, const struct datadir *dir)
 		box->dirfd = openat(dir->fd, "outbox", flags);
 	if (box->dirfd < 0)
 		return log_errno("outbox", "opening");
-	/* the trigger is made last, so where it is, all is */
+	/* the trigger is made last: if it exists, all else is on disk */
 	if (faccessat(box->dirfd, "trigger", W_OK, 0) == 0)
 		return 0;
 	if ((status = make_directories(box)) != 0)
