@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "capture.h"
@@ -576,6 +577,48 @@ test_files(void)
 	is_int(open_files(), before, "no file is left open");
 }
 
+/* In a process of its own, which takes all descriptors that there are. */
+static int
+without_descriptors(const struct scratch *s)
+{
+	const struct rlimit limit = { 64, 64 };
+	const struct installation inst = sample(1, 1);
+	struct installation got;
+	struct datadir data;
+
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return 1;
+	while (open("/dev/null", O_RDONLY) >= 0)
+		;
+	if (store_find(&s->st, inst.oauth_id, &got) != 503)
+		return 2;
+	if (store_put_token(&s->st, inst.oauth_id,
+	    &(struct token){ "token", 1 }) != 503)
+		return 3;
+	return datadir_open(&data, s->dir) == 503 ? 0 : 4;
+}
+
+static void
+test_descriptors(void)
+{
+	struct capture log;
+	struct scratch s;
+	int status = -1;
+	pid_t pid;
+
+	scratch_open(&s);
+	sample_put(&s.st, 1, 1);
+	capture_start(&log);
+	if ((pid = fork()) == 0)
+		_exit(without_descriptors(&s));
+	waitpid(pid, &status, 0);
+	capture_stop(&log);
+	is_int(WEXITSTATUS(status), 0, "without a descriptor all is 503");
+	ok(strstr(log.text, "reading: Too many open files\n") != NULL,
+	    "... and the log says why");
+	scratch_close(&s);
+}
+
 int
 main(void)
 {
@@ -593,6 +636,7 @@ main(void)
 	test_db_config();
 	test_leftovers();
 	test_files();
+	test_descriptors();
 	test_lock();
 	return done();
 }
