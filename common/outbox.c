@@ -432,17 +432,6 @@ outbox_arrival(const char *name)
 	return strtoll(seconds, NULL, 10);
 }
 
-/* Read the open file to text, which has FILE_MAX + 1 bytes. */
-static ssize_t
-read_all(int fd, char *text)
-{
-	ssize_t n, len = 0;
-
-	while ((n = read(fd, text + len, (size_t)(FILE_MAX - len))) > 0)
-		len += n;
-	return n < 0 ? -1 : len;
-}
-
 /* Open a file for reading: not to wait for a FIFO, nor to follow a link. */
 static int
 open_file(const struct outbox *box, const char *path, int *fd)
@@ -472,7 +461,7 @@ read_json(const struct outbox *box, const char *path,
 	if ((status = open_file(box, path, &fd)) != 0)
 		return status;
 	text = need(malloc(FILE_MAX + 1));
-	if ((len = read_all(fd, text)) < 0) {
+	if ((len = io_read(fd, text, FILE_MAX)) < 0) {
 		why = strerror(errno);
 	} else {
 		text[len] = '\0';

@@ -3,6 +3,7 @@
  * damaged files and on a full disk is in test-store-damage, to killed writers
  * in kill-store.
  */
+#include <db.h>
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -12,7 +13,6 @@
 #include <sys/wait.h>
 
 #include "capture.h"
-#include "json.h"
 #include "scratch.h"
 #include "store.h"
 #include "tap.h"
@@ -166,111 +166,67 @@ test_many(void)
 	scratch_close(&s);
 }
 
-/* ---- what HipChat posts ---- */
-
-static const struct {
-	const char *json;
-	const char *why;	/* what the reason starts with; NULL: good */
-} posts[] = {
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":1,\"roomId\":2}", NULL },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":\"1\",\"roomId\":\"2\"}", NULL },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":1,\"more\":[{\"oauthId\":null}]}", NULL },
-	{ "", "empty" },
-	{ "[]", "not an object" },
-	{ "{}", "oauthId:" },
-	{ "{\"oauthId\":null}", "oauthId:" },
-	{ "{\"oauthId\":7}", "oauthId:" },
-	{ "{\"oauthId\":\"\"}", "oauthId:" },
-	{ "{\"oauthId\":\"a b\"}", "oauthId:" },
-	{ "{\"oauthId\":\"a/b\"}", "oauthId:" },
-	{ "{\"oauthId\":\"a%41\"}", "oauthId:" },
-	{ "{\"oauthId\":\"Az09-._~\"}", "oauthSecret:" },
-	{ "{\"oauthId\":\"a\\u0000b\"}", "oauthId:" },
-	{ "{\"oauthId\":\"\xc3\xa9\"}", "oauthId:" },
-	{ "{\"OAUTHID\":\"i\"}", "oauthId:" },
-	{ "{\"oauthId\":\"i\"}", "oauthSecret:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":[]}", "oauthSecret:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"a b\"}", "oauthSecret:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"a\\nb\"}", "oauthSecret:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\"}", "capabilitiesUrl:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":{}}",
-	    "capabilitiesUrl:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\"}",
-	    "groupId:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":null}", "groupId:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":0}", "groupId:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":1,\"roomId\":null}", "roomId:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":1,\"roomId\":0}", "roomId:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":1,\"roomId\":1.5}", "roomId:" },
-};
+/* ---- records that are not ours, in a sound file ---- */
 
 static void
-test_posts(void)
+plant(const struct scratch *s, const char *key, const char *value)
 {
-	struct installation inst;
-	const char *why, *start;
-	size_t i;
+	char path[SCRATCH_PATH];
+	DBT k, v;
+	DB *db;
 
-	for (i = 0; i < sizeof(posts) / sizeof(posts[0]); i++) {
-		why = installation_parse(posts[i].json,
-		    strlen(posts[i].json), &inst);
-		start = posts[i].why;
-		if (!ok(start == NULL ? why == NULL : why != NULL &&
-		    strncmp(why, start, strlen(start)) == 0, "%s %s",
-		    start != NULL ? start : "good:", posts[i].json))
-			diag("%s", why != NULL ? why : "taken");
-	}
+	memset(&k, 0, sizeof(k));
+	memset(&v, 0, sizeof(v));
+	k.data = strdup(key);
+	k.size = (u_int32_t)strlen(key);
+	v.data = strdup(value);
+	v.size = (u_int32_t)strlen(value);
+	unlink(scratch_path(s, "installations.db", path));
+	if (db_create(&db, NULL, 0) != 0 || db->open(db, NULL, path, NULL,
+	    DB_BTREE, DB_CREATE, 0600) != 0 ||
+	    db->put(db, NULL, &k, &v, 0) != 0 || db->close(db, 0) != 0)
+		die("planting a record");
+	free(k.data);
+	free(v.data);
 }
 
-static const char *
-parse(struct json_object *doc)
-{
-	const char *text = json_object_to_json_string(doc);
-	struct installation inst;
-
-	return installation_parse(text, strlen(text), &inst);
-}
-
-/* The member at its longest, and one byte longer. */
 static void
-test_post_limits(void)
+test_records(void)
 {
-	static const struct {
-		const char *name;
-		size_t max;
-	} members[] = {
-		{ "oauthId", STORE_ID_MAX - 1 },
-		{ "oauthSecret", STORE_SECRET_MAX - 1 },
-		{ "capabilitiesUrl", STORE_URL_MAX - 1 },
-	};
-	char text[STORE_URL_MAX + 1];
-	struct json_object *doc;
+	static const char start[] = "{\"oauthId\":\"i\",\"oauthSecret\":\"s\","
+	    "\"capabilitiesUrl\":\"u\",\"groupId\":1";
+	static const char *const ends[] = { "", ",\"tokenUrl\":\"t\"}",
+	    ",\"tokenUrl\":\"t\",\"apiUrl\":null}",
+	    ",\"tokenUrl\":\"\",\"apiUrl\":\"a\"}" };
+	char value[20000];
+	struct installation got;
+	struct capture log;
+	struct scratch s;
 	size_t i;
 
-	for (i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-		doc = json_object_new_object();
-		json_add(doc, "oauthId", json_object_new_string("i"));
-		json_add(doc, "oauthSecret", json_object_new_string("s"));
-		json_add(doc, "capabilitiesUrl", json_object_new_string("u"));
-		json_add(doc, "groupId", json_object_new_int(1));
-		fill(text, members[i].max + 1, 'x');
-		json_add(doc, members[i].name, json_object_new_string(text));
-		is_str(parse(doc), NULL, "%s of %zu bytes",
-		    members[i].name, members[i].max);
-		fill(text, members[i].max + 2, 'x');
-		json_add(doc, members[i].name, json_object_new_string(text));
-		ok(parse(doc) != NULL,
-		    "... and no byte more");
-		json_object_put(doc);
+	scratch_open(&s);
+	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		snprintf(value, sizeof(value), "%s%s", start, ends[i]);
+		plant(&s, "i", value);
+		capture_start(&log);
+		is_int(store_find(&s.st, "i", &got), 500,
+		    "no record: ...%s", ends[i]);
+		is_line(capture_stop(&log), "installations.db: ",
+		    "... which is logged");
 	}
+	memset(value, ' ', sizeof(value));
+	strcpy(value + sizeof(value) - 3, "{}");
+	plant(&s, "i", value);
+	capture_start(&log);
+	is_int(store_find(&s.st, "i", &got), 500, "a record of 20,000 bytes");
+	is_line(capture_stop(&log), "installations.db: ",
+	    "... which is logged");
+	snprintf(value, sizeof(value), "%s,\"tokenUrl\":\"t\","
+	    "\"apiUrl\":\"a\",\"later\":{\"member\":[1]}}", start);
+	plant(&s, "i", value);
+	is_int(store_find(&s.st, "i", &got), 0,
+	    "a record with members of a later version is fine");
+	scratch_close(&s);
 }
 
 /* ---- the directory ---- */
@@ -627,8 +583,7 @@ main(void)
 	test_tokens();
 	test_largest();
 	test_many();
-	test_posts();
-	test_post_limits();
+	test_records();
 	test_directory();
 	test_unwritable();
 	test_umask(0);
