@@ -497,6 +497,41 @@ test_lock(void)
 	scratch_close(&s);
 }
 
+/* Put an installation where none was, n at once; how many end so? */
+static int
+put_at_once(bool same_secret, int n, int expected)
+{
+	const struct installation none = { .oauth_secret = "" };
+	struct capture log;
+	struct scratch s;
+	int i, status, got = 0;
+
+	scratch_open(&s);
+	capture_start(&log);
+	for (i = 0; i < n; i++) {
+		const struct installation inst = sample(1,
+		    same_secret ? 1 : i);
+
+		if (fork() == 0)
+			_exit(store_put(&s.st, &inst, &none) == expected ?
+			    0 : 1);
+	}
+	while (wait(&status) > 0)
+		got += status == 0;
+	capture_stop(&log);
+	scratch_close(&s);
+	return got;
+}
+
+static void
+test_race(void)
+{
+	is_int(put_at_once(true, 8, 0), 8,
+	    "the same installation, eight times at once, is put each time");
+	is_int(put_at_once(false, 8, 409), 7,
+	    "of eight with secrets of their own, seven are refused");
+}
+
 /* ---- nothing is left open ---- */
 
 static int
@@ -593,5 +628,6 @@ main(void)
 	test_files();
 	test_descriptors();
 	test_lock();
+	test_race();
 	return done();
 }
