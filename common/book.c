@@ -204,11 +204,13 @@ is_text(const DBT *data, const char *text)
 static int
 file_get(struct file *file, const char *name, char value[BOOK_VALUE_MAX])
 {
-	DBT key = dbt(name), data = { .data = value,
-	    .ulen = BOOK_VALUE_MAX - 1, .flags = DB_DBT_USERMEM };
-	const int ret = file->db->get(file->db, NULL, &key, &data, 0);
+	DBT key = dbt(name), data = { 0 };
+	int ret;
 
-	if (ret != 0)
+	data.data = value;
+	data.ulen = BOOK_VALUE_MAX - 1;
+	data.flags = DB_DBT_USERMEM;
+	if ((ret = file->db->get(file->db, NULL, &key, &data, 0)) != 0)
 		return ret;
 	value[data.size] = '\0';
 	return strlen(value) == data.size ? 0 : DB_VERIFY_BAD;

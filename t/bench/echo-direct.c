@@ -18,14 +18,12 @@
 static const char *
 notification(const char *message, struct json_object **doc)
 {
-	*doc = json_object_new_object();
-	if (*doc != NULL &&
-	    json_add(*doc, "color", json_object_new_string("green")) &&
-	    json_add(*doc, "message", json_object_new_string(message)) &&
-	    json_add(*doc, "message_format", json_object_new_string("text")) &&
-	    json_add(*doc, "notify", json_object_new_boolean(0)))
-		return json_text(*doc);
-	return NULL;
+	*doc = json_new();
+	json_add_string(*doc, "color", "green");
+	json_add_string(*doc, "message", message);
+	json_add_string(*doc, "message_format", "text");
+	json_add(*doc, "notify", need(json_object_new_boolean(0)));
+	return json_text(*doc);
 }
 
 /* Send it; HipChat's status, or the one to answer with. */
@@ -76,7 +74,7 @@ answer(struct webhook *hook)
 	if (message == NULL)
 		return 0;
 	text = notification(message, &doc);
-	status = text != NULL ? send_now(hook, text) : 500;
+	status = send_now(hook, text);
 	json_object_put(doc);
 	if (status >= 200 && status < 300)
 		return 204;
