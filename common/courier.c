@@ -58,6 +58,7 @@
 
 struct courier {
 	const struct config *cfg;
+	struct datadir dir;
 	struct store store;
 	struct outbox box;
 	struct queue queue;
@@ -642,7 +643,7 @@ run(struct courier *c)
 			if (is_done(c))
 				break;
 			wait_for_work(c);
-			log_rotate(c->store.dirfd, LOG_FILE);
+			log_rotate(c->dir.fd, LOG_FILE);
 		}
 	} while (done && !leave(c));
 	return done ? 0 : 1;
@@ -670,15 +671,17 @@ open_courier(struct courier *c, const struct config *cfg)
 
 	memset(c, 0, sizeof(*c));
 	c->cfg = cfg;
-	c->trigger = c->lock = c->store.dirfd = -1;
+	c->trigger = c->lock = c->dir.fd = -1;
 	c->box = (struct outbox){ NULL, -1, -1, -1 };
-	status = store_open(&c->store, cfg->data_dir);
+	status = datadir_open(&c->dir, cfg->data_dir);
 	if (status == 0)
-		status = outbox_open(&c->box, &c->store);
+		status = store_open(&c->store, &c->dir);
+	if (status == 0)
+		status = outbox_open(&c->box, &c->dir);
 	if (status != 0)
 		return status;
 	if (!isatty(STDERR_FILENO))	/* without it, delivery goes on */
-		log_to_file(c->store.dirfd, LOG_FILE);
+		log_to_file(c->dir.fd, LOG_FILE);
 	sandbox_enter(&(struct sandbox){ .ca_file = cfg->ca_file,
 	    .writable = cfg->data_dir, .network = true });
 	c->multi = need(curl_multi_init());
@@ -695,7 +698,7 @@ close_courier(struct courier *c)
 	if (c->lock >= 0)
 		close(c->lock);
 	outbox_close(&c->box);
-	store_close(&c->store);
+	datadir_close(&c->dir);
 }
 
 static int

@@ -9,27 +9,36 @@
 #include "log.h"
 #include "status.h"
 
-int
-datadir_open(struct datadir *dir, const char *path)
+static int
+check_owner(const char *path, const struct stat *sb)
 {
-	struct stat sb;
-	int status = HTTP_INTERNAL_SERVER_ERROR;
-
-	dir->path = path;
-	umask(077);
-	dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir->fd < 0 || fstat(dir->fd, &sb) != 0)
-		status = log_errno(path, "data directory");
-	else if (sb.st_uid != geteuid())
+	if (sb->st_uid != geteuid())
 		log_line("%s: the data directory is user %u's, and this "
-		    "program runs as user %u", path, (unsigned int)sb.st_uid,
+		    "program runs as user %u", path, (unsigned int)sb->st_uid,
 		    (unsigned int)geteuid());
-	else if ((sb.st_mode & 022) != 0)
+	else if ((sb->st_mode & 022) != 0)
 		log_line("%s: the data directory must be writable by nobody "
 		    "else", path);
 	else
 		return 0;
-	datadir_close(dir);
+	return HTTP_INTERNAL_SERVER_ERROR;
+}
+
+int
+datadir_open(struct datadir *dir, const char *path)
+{
+	struct stat sb;
+	int status;
+
+	umask(077);
+	dir->path = path;
+	dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir->fd < 0 || fstat(dir->fd, &sb) != 0)
+		status = log_errno(path, "data directory");
+	else
+		status = check_owner(path, &sb);
+	if (status != 0)
+		datadir_close(dir);
 	return status;
 }
 

@@ -24,8 +24,7 @@ prepare(struct process *p, bool good)
 	if ((keeps & KEEP_DATA) != 0)
 		status = datadir_open(&p->dir, p->cfg.data_dir);
 	if (status == 0 && (keeps & KEEP_COURIER) != 0)
-		status = outbox_open(&p->outbox,
-		    &(struct store){ p->dir.path, p->dir.fd });
+		status = outbox_open(&p->outbox, &p->dir);
 	if (status == 0 && (keeps & KEEP_COURIER) != 0 && good)
 		outbox_reserve(&p->outbox, p->cfg.courier);
 	return status;

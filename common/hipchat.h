@@ -12,7 +12,7 @@
 
 #include "config.h"
 #include "http.h"
-#include "store.h"
+#include "installation.h"
 
 /*
  * GET capabilities_url and fill token_url and api_url from HipChat's own

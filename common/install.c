@@ -34,12 +34,14 @@ install(const struct config *cfg, struct installation *inst)
 {
 	struct installation old;
 	struct token token;
+	struct datadir dir;
 	struct store st;
 	int status;
 
-	if ((status = store_open(&st, cfg->data_dir)) != 0)
+	if ((status = datadir_open(&dir, cfg->data_dir)) != 0)
 		return status;
-	status = look_up(&st, inst, &old);
+	if ((status = store_open(&st, &dir)) == 0)
+		status = look_up(&st, inst, &old);
 	if (status == 0)
 		status = hipchat_discover(cfg, inst);
 	if (status == 0)
@@ -48,6 +50,6 @@ install(const struct config *cfg, struct installation *inst)
 		status = store_put(&st, inst, &old);
 	if (status == 0)
 		status = store_put_token(&st, inst->oauth_id, &token);
-	store_close(&st);
+	datadir_close(&dir);
 	return status;
 }

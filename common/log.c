@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "status.h"
 
 static const char *prefix = "hipchat-cgi";
 
@@ -86,7 +87,9 @@ log_errno(const char *object, const char *what)
 	const int err = errno;
 
 	log_line("%s: %s: %s", object, what, strerror(err));
-	return err == ENOSPC || err == EDQUOT ? 503 : 500;
+	return err == ENOSPC || err == EDQUOT || err == EMFILE ||
+	    err == ENFILE ? HTTP_SERVICE_UNAVAILABLE :
+	    HTTP_INTERNAL_SERVER_ERROR;
 }
 
 void *

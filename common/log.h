@@ -28,7 +28,8 @@ void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
  * Log that what was done to the object failed, and why, from errno.
- * Returns the HTTP status for it: 503 where the disk is full, else 500.
+ * Returns HTTP_SERVICE_UNAVAILABLE where the disk is full or descriptors are
+ * out, else HTTP_INTERNAL_SERVER_ERROR.
  */
 int log_errno(const char *object, const char *what);
 

@@ -3,6 +3,7 @@
  * files that are gone, and is woken for new ones.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -12,23 +13,23 @@
 #include "outbox.h"
 #include "store.h"
 
-/* Store and outbox of the data directory, which must be ours. */
+/* The data directory, which must be ours, and the outbox in it. */
 static bool
-open_both(const struct config *cfg, struct store *st, struct outbox *box)
+open_both(const struct config *cfg, struct datadir *dir, struct outbox *box)
 {
-	if (store_open(st, cfg->data_dir) != 0)
+	if (datadir_open(dir, cfg->data_dir) != 0)
 		return false;
-	if (outbox_open(box, st) == 0)
+	if (outbox_open(box, dir) == 0)
 		return true;
-	store_close(st);
+	datadir_close(dir);
 	return false;
 }
 
 static void
-close_both(struct store *st, struct outbox *box)
+close_both(struct datadir *dir, struct outbox *box)
 {
 	outbox_close(box);
-	store_close(st);
+	datadir_close(dir);
 }
 
 /* ---- status ---- */
@@ -51,15 +52,14 @@ entry_of(struct json_object *report, const char *oauth_id)
 static bool
 report_installations(struct json_object *report, const struct store *st)
 {
-	struct json_object *ids = NULL;
-	const int status = store_ids(st, &ids);
-	size_t i;
+	char *ids, *id;
 
-	for (i = 0; status == 0 && i < json_object_array_length(ids); i++)
-		entry_of(report, json_object_get_string(
-		    json_object_array_get_idx(ids, i)));
-	json_object_put(ids);
-	return status == 0;
+	if (store_ids(st, &ids) != 0)
+		return false;
+	for (id = ids; *id != '\0'; id += strlen(id) + 1)
+		entry_of(report, id);
+	free(ids);
+	return true;
 }
 
 /* Count the messages of a directory, and keep the last one's reason. */
@@ -167,18 +167,20 @@ int
 operate_status(const struct config *cfg, bool json)
 {
 	struct json_object *report;
+	struct datadir dir;
 	struct outbox box;
 	struct store st;
 	bool ok;
 
-	if (!open_both(cfg, &st, &box))
+	if (!open_both(cfg, &dir, &box))
 		return 1;
 	report = json_new();
-	ok = report_installations(report, &st) &&
+	ok = store_open(&st, &dir) == 0 &&
+	    report_installations(report, &st) &&
 	    report_messages(report, &box, "new", "queued") &&
 	    report_messages(report, &box, "failed", "failed");
 	report_lanes(report, &box);
-	close_both(&st, &box);
+	close_both(&dir, &box);
 	if (ok)
 		print_report(report, json);
 	json_object_put(report);
@@ -241,32 +243,32 @@ report_treated(const char *verb, int n)
 int
 operate_retry(const struct config *cfg, const char *id)
 {
+	struct datadir dir;
 	struct outbox box;
-	struct store st;
 	int n;
 
-	if (!open_both(cfg, &st, &box))
+	if (!open_both(cfg, &dir, &box))
 		return 1;
 	outbox_reserve(&box, cfg->courier);
 	n = treat(&box, "failed", RETRY, id);
 	if (n > 0)
 		outbox_wake(&box);
-	close_both(&st, &box);
+	close_both(&dir, &box);
 	return report_treated("queued again", n);
 }
 
 int
 operate_drop(const struct config *cfg, const char *id)
 {
+	struct datadir dir;
 	struct outbox box;
-	struct store st;
 	int queued, failed;
 
-	if (!open_both(cfg, &st, &box))
+	if (!open_both(cfg, &dir, &box))
 		return 1;
 	queued = treat(&box, "new", DROP, id);
 	failed = treat(&box, "failed", DROP, id);
-	close_both(&st, &box);
+	close_both(&dir, &box);
 	if (queued < 0 || failed < 0)
 		return 1;
 	return report_treated("dropped", queued + failed);

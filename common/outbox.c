@@ -52,26 +52,28 @@ make_directories(const struct outbox *box)
 		if (mkdirat(box->dirfd, dirs[i], 0700) != 0 &&
 		    errno != EEXIST)
 			return log_errno(dirs[i], "making it in the outbox");
+	if (fsync(box->dirfd) != 0 || fsync(box->dir->fd) != 0)
+		return log_errno("outbox", "fsync");
 	if (mkfifoat(box->dirfd, "trigger", 0600) != 0 && errno != EEXIST)
 		return log_errno("trigger", "making it in the outbox");
 	return 0;
 }
 
 int
-outbox_open(struct outbox *box, const struct store *st)
+outbox_open(struct outbox *box, const struct datadir *dir)
 {
 	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 	int status;
 
-	box->data_dir = st->dir;
+	box->dir = dir;
 	box->trigger = box->starter = -1;
-	box->dirfd = openat(st->dirfd, "outbox", flags);
+	box->dirfd = openat(dir->fd, "outbox", flags);
 	if (box->dirfd < 0 && errno == ENOENT &&
-	    (mkdirat(st->dirfd, "outbox", 0700) == 0 || errno == EEXIST))
-		box->dirfd = openat(st->dirfd, "outbox", flags);
+	    (mkdirat(dir->fd, "outbox", 0700) == 0 || errno == EEXIST))
+		box->dirfd = openat(dir->fd, "outbox", flags);
 	if (box->dirfd < 0)
 		return log_errno("outbox", "opening");
-	/* the trigger is made last, so where it is, all is */
+	/* the trigger is made last: if it exists, all else is on disk */
 	if (faccessat(box->dirfd, "trigger", W_OK, 0) == 0)
 		return 0;
 	if ((status = make_directories(box)) != 0)
@@ -435,7 +437,7 @@ outbox_list(const struct outbox *box, const char *dir, struct dirent ***list)
 	char path[4096];
 	int n;
 
-	snprintf(path, sizeof(path), "%s/outbox/%s", box->data_dir, dir);
+	snprintf(path, sizeof(path), "%s/outbox/%s", box->dir->path, dir);
 	n = scandir(path, list, is_visible, by_name);
 	if (n < 0)
 		log_errno(dir, "listing it in the outbox");
@@ -457,17 +459,6 @@ outbox_arrival(const char *name)
 
 	snprintf(seconds, sizeof(seconds), "%s", name);
 	return strtoll(seconds, NULL, 10);
-}
-
-/* Read the open file to text, which has FILE_MAX + 1 bytes. */
-static ssize_t
-read_all(int fd, char *text)
-{
-	ssize_t n, len = 0;
-
-	while ((n = read(fd, text + len, (size_t)(FILE_MAX - len))) > 0)
-		len += n;
-	return n < 0 ? -1 : len;
 }
 
 /* Open a file for reading: not to wait for a FIFO, nor to follow a link. */
@@ -499,7 +490,7 @@ read_json(const struct outbox *box, const char *path,
 	if ((status = open_file(box, path, &fd)) != 0)
 		return status;
 	text = need(malloc(FILE_MAX + 1));
-	if ((len = read_all(fd, text)) < 0) {
+	if ((len = io_read(fd, text, FILE_MAX)) < 0) {
 		why = strerror(errno);
 	} else {
 		text[len] = '\0';

@@ -50,7 +50,8 @@
 
 #include <json-c/json.h>
 
-#include "store.h"
+#include "datadir.h"
+#include "installation.h"
 
 /* Seconds in which the same message is not delivered twice. */
 #define OUTBOX_SEEN_SECONDS 600
@@ -62,7 +63,7 @@
 #define OUTBOX_WEBHOOK_MAX 256
 
 struct outbox {
-	const char *data_dir;	/* the store's; outlives the outbox */
+	const struct datadir *dir;	/* the caller's; outlives the outbox */
 	int dirfd;	/* DATA_DIR/outbox */
 	int trigger;	/* open for writing; of a courier, so that its read end
 			 * does not report every sender's hang-up; or -1 */
@@ -80,8 +81,8 @@ struct outbox_message {
 	struct json_object *notification;	/* part of doc */
 };
 
-/* Open the outbox in the store's directory, making what is missing of it. */
-int outbox_open(struct outbox *box, const struct store *st);
+/* Open the outbox in the data directory, making what is missing of it. */
+int outbox_open(struct outbox *box, const struct datadir *dir);
 void outbox_close(struct outbox *box);
 
 /* ---- for who sends ---- */

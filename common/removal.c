@@ -110,14 +110,14 @@ removal_read(struct removal *removal, struct cgi *cgi,
 }
 
 static int
-forget_messages(const struct store *st, const char *oauth_id)
+forget_messages(const struct datadir *dir, const char *oauth_id)
 {
 	struct outbox box;
 	int status;
 
-	if (faccessat(st->dirfd, "outbox", F_OK, 0) != 0 && errno == ENOENT)
+	if (faccessat(dir->fd, "outbox", F_OK, 0) != 0 && errno == ENOENT)
 		return 0;		/* it is not made for this */
-	if ((status = outbox_open(&box, st)) != 0)
+	if ((status = outbox_open(&box, dir)) != 0)
 		return status;
 	status = outbox_forget(&box, oauth_id);
 	outbox_close(&box);
@@ -135,23 +135,25 @@ forget(const struct store *st, const struct installation *inst,
 	const int status = found == 0 ? store_remove(st, inst) : found;
 
 	return status == 0 || status == 404 ?
-	    forget_messages(st, oauth_id) : status;
+	    forget_messages(st->installations.dir, oauth_id) : status;
 }
 
 int
 removal_by_id(const struct config *cfg, const char *oauth_id)
 {
 	struct installation inst;
+	struct datadir dir;
 	struct store st;
 	int status;
 
-	if ((status = store_open(&st, cfg->data_dir)) != 0)
+	if ((status = datadir_open(&dir, cfg->data_dir)) != 0)
 		return status;
-	status = store_find(&st, oauth_id, &inst);
+	if ((status = store_open(&st, &dir)) == 0)
+		status = store_find(&st, oauth_id, &inst);
 	if (status == 0)
 		status = hipchat_removed(cfg, &inst);
 	status = forget(&st, &inst, oauth_id, status);
-	store_close(&st);
+	datadir_close(&dir);
 	return status;
 }
 
@@ -160,12 +162,14 @@ removal_by_document(const struct config *cfg, const char *url)
 {
 	char oauth_id[STORE_ID_MAX], secret[STORE_SECRET_MAX];
 	struct installation inst;
+	struct datadir dir;
 	struct store st;
 	int status;
 
-	if ((status = store_open(&st, cfg->data_dir)) != 0)
+	if ((status = datadir_open(&dir, cfg->data_dir)) != 0)
 		return status;
-	status = hipchat_installable(cfg, url, oauth_id, secret);
+	if ((status = store_open(&st, &dir)) == 0)
+		status = hipchat_installable(cfg, url, oauth_id, secret);
 	if (status == 0)
 		status = store_find(&st, oauth_id, &inst);
 	if (status == 0 && *secret != '\0' &&
@@ -174,6 +178,6 @@ removal_by_document(const struct config *cfg, const char *url)
 		status = 403;
 	}
 	status = forget(&st, &inst, oauth_id, status);
-	store_close(&st);
+	datadir_close(&dir);
 	return status;
 }

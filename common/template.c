@@ -1,13 +1,13 @@
 /*
  * template: see template.h.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "io.h"
 #include "json.h"
 #include "log.h"
 #include "template.h"
@@ -17,19 +17,15 @@ static int
 read_file(const char *path, char *text)
 {
 	const int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t len = 0;
-	ssize_t n = -1;
+	ssize_t len = -1;
 
 	if (fd >= 0) {
-		while ((n = read(fd, text + len, TEMPLATE_MAX + 1 - len)) > 0)
-			len += (size_t)n;
+		len = io_read(fd, text, TEMPLATE_MAX + 1);
 		close(fd);
 	}
-	if (n < 0) {
-		log_line("%s: %s", path, strerror(errno));
-		return 500;
-	}
-	if (len > TEMPLATE_MAX || memchr(text, '\0', len) != NULL) {
+	if (len < 0)
+		return log_errno(path, "reading");
+	if (len > TEMPLATE_MAX || memchr(text, '\0', (size_t)len) != NULL) {
 		log_line("%s: too large or not a text", path);
 		return 500;
 	}

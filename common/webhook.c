@@ -168,10 +168,11 @@ static int
 serve(struct cgi *cgi, struct process *process)
 {
 	struct webhook hook = { .cfg = &process->cfg, .cgi = cgi,
-	    .program = process->endpoint->name, .outbox = &process->outbox,
-	    .store = { process->dir.path, process->dir.fd } };
-	int status = read_webhook(&hook);
+	    .program = process->endpoint->name, .outbox = &process->outbox };
+	int status = store_open(&hook.store, &process->dir);
 
+	if (status == 0)
+		status = read_webhook(&hook);
 	if (status == 0)
 		status = process->endpoint->answer(&hook);
 	json_object_put(hook.doc);

@@ -74,6 +74,7 @@ endpoint_prepare_store(void)
 		.token_url = ENDPOINT_ORIGIN "/t", .api_url = ENDPOINT_ORIGIN,
 	};
 	const char *tmp = getenv("TMPDIR");
+	struct datadir dir;
 	struct outbox box;
 	struct store st;
 
@@ -81,13 +82,14 @@ endpoint_prepare_store(void)
 	    tmp != NULL ? tmp : "/tmp");
 	fuzz_check(mkdtemp(endpoint.dir) != NULL, "mkdtemp");
 	atexit(endpoint_clean_up);
-	fuzz_check(store_open(&st, endpoint.dir) == 0 &&
-	    store_put(&st, &inst, NULL) == 0, "the store");
-	fuzz_check(outbox_open(&box, &st) == 0, "the outbox");
+	fuzz_check(datadir_open(&dir, endpoint.dir) == 0 &&
+	    store_open(&st, &dir) == 0 &&
+	    store_put(&st, &inst, &inst) == 0, "the store");
+	fuzz_check(outbox_open(&box, &dir) == 0, "the outbox");
 	endpoint.trigger = outbox_trigger(&box);
 	fuzz_check(endpoint.trigger >= 0, "the trigger");
 	outbox_close(&box);
-	store_close(&st);
+	datadir_close(&dir);
 }
 
 int

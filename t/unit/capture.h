@@ -4,7 +4,7 @@
  *	struct capture log;
  *
  *	capture_start(&log);
- *	status = store_open(&st, "/nowhere");
+ *	status = datadir_open(&dir, "/nowhere");
  *	is_str(capture_stop(&log), "hipchat-cgi: ...\n", "it says why");
  *
  * A sanitizer's report of an undefined operation ends up here too, and so

@@ -117,7 +117,7 @@ run_step(const struct store *st, int number, const struct item *item,
 
 	switch (note->kind) {
 	case STEP_PUT:
-		return store_put(st, &inst, NULL);
+		return put_over(st, &inst);
 	case STEP_REMOVE:
 		return store_remove(st, &inst);
 	default:

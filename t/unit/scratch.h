@@ -16,6 +16,7 @@
 /* The store under test, in a directory of mode 0700. */
 struct scratch {
 	char dir[64];
+	struct datadir data;
 	struct store st;
 };
 
@@ -34,7 +35,8 @@ scratch_open(struct scratch *s)
 	strcpy(s->dir, "/tmp/hipchat-cgi-test.XXXXXX");
 	if (mkdtemp(s->dir) == NULL)
 		die("mkdtemp");
-	if (store_open(&s->st, s->dir) != 0)
+	if (datadir_open(&s->data, s->dir) != 0 ||
+	    store_open(&s->st, &s->data) != 0)
 		die(s->dir);
 }
 
@@ -51,7 +53,7 @@ scratch_remove(const char *path, const struct stat *sb, int type,
 static inline void
 scratch_close(struct scratch *s)
 {
-	store_close(&s->st);
+	datadir_close(&s->data);
 	if (nftw(s->dir, scratch_remove, 8, FTW_DEPTH | FTW_PHYS) != 0)
 		die(s->dir);
 }
@@ -146,12 +148,23 @@ sample_stored(const struct store *st, int i, int version)
 	    sample_same(&inst, &expected);
 }
 
+/* Put the installation, whatever is there. */
+static inline int
+put_over(const struct store *st, const struct installation *inst)
+{
+	struct installation old = { .oauth_secret = "" };
+	const int status = store_find(st, inst->oauth_id, &old);
+
+	return status == 0 || status == 404 ? store_put(st, inst, &old) :
+	    status;
+}
+
 static inline int
 sample_put(const struct store *st, int i, int version)
 {
 	const struct installation inst = sample(i, version);
 
-	return store_put(st, &inst, NULL);
+	return put_over(st, &inst);
 }
 
 #endif

@@ -22,7 +22,7 @@ queue(const struct scratch *s)
 	struct json_object *doc = json_new();
 	struct outbox box;
 
-	if (outbox_open(&box, &s->st) != 0 ||
+	if (outbox_open(&box, &s->data) != 0 ||
 	    outbox_put(&box, &msg, doc) != 0)
 		die("outbox");
 	json_object_put(doc);

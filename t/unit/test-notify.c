@@ -23,7 +23,7 @@ open_fixture(struct fixture *f)
 	f->hook.message_id = "m1";
 	f->hook.inst = sample(1, 1);
 	f->hook.outbox = &f->box;
-	if (outbox_open(&f->box, &f->s.st) != 0)
+	if (outbox_open(&f->box, &f->s.data) != 0)
 		die("outbox_open");
 }
 

@@ -32,7 +32,7 @@ static void
 open_fixture(struct fixture *f)
 {
 	scratch_open(&f->s);
-	if (outbox_open(&f->box, &f->s.st) != 0)
+	if (outbox_open(&f->box, &f->s.data) != 0)
 		die("outbox_open");
 }
 
@@ -243,10 +243,10 @@ test_modes(mode_t mask)
 	size_t i;
 
 	scratch_open(&f.s);
-	store_close(&f.s.st);
-	old = umask(mask);	/* store_open() sets its own */
-	if (store_open(&f.s.st, f.s.dir) != 0 ||
-	    outbox_open(&f.box, &f.s.st) != 0)
+	datadir_close(&f.s.data);
+	old = umask(mask);	/* datadir_open() sets its own */
+	if (datadir_open(&f.s.data, f.s.dir) != 0 ||
+	    outbox_open(&f.box, &f.s.data) != 0)
 		die(f.s.dir);
 	is_int(mode_of(&f.box, "."), 0700, "umask %03o: outbox/ is 0700",
 	    (unsigned int)mask);
@@ -911,7 +911,7 @@ test_wake(void)
 
 	open_fixture(&f);
 	capture_start(&log);
-	outbox_open(&sender, &f.s.st);
+	outbox_open(&sender, &f.s.data);
 	trigger = outbox_trigger(&f.box);
 	ok(trigger >= 0 && !is_woken(trigger), "a courier sleeps");
 	outbox_reserve(&sender, "/nowhere/courier");
@@ -927,7 +927,7 @@ test_wake(void)
 	close(trigger);
 
 	/* it came between the two steps of a sender */
-	outbox_open(&sender, &f.s.st);
+	outbox_open(&sender, &f.s.data);
 	outbox_reserve(&sender, "/nowhere/courier");
 	trigger = outbox_trigger(&f.box);
 	outbox_wake(&sender);
@@ -955,8 +955,8 @@ test_leave(void)
 	open_fixture(&f);
 	trigger = outbox_trigger(&f.box);
 	lock = outbox_lock(&f.box);
-	outbox_open(&sender, &f.s.st);
-	outbox_open(&another, &f.s.st);
+	outbox_open(&sender, &f.s.data);
+	outbox_open(&another, &f.s.data);
 	outbox_reserve(&sender, "/nowhere/courier");
 	outbox_reserve(&another, "/nowhere/courier");
 	ok(another.trigger >= 0, "two senders do not wait for each other");
@@ -967,7 +967,7 @@ test_leave(void)
 	outbox_close(&another);
 	ok(outbox_leave(&f.box, trigger, lock), "... and may leave then");
 	ok(!is_open(trigger) && !is_open(lock), "... with both closed");
-	outbox_open(&sender, &f.s.st);
+	outbox_open(&sender, &f.s.data);
 	outbox_reserve(&sender, "/nowhere/courier");
 	ok(sender.starter >= 0, "the next sender finds that none runs");
 	outbox_close(&sender);

@@ -4,7 +4,6 @@
  * A record is found as it was put, or the answer is an error: never "not
  * installed" because a bit has flipped.  What can't be read is not rewritten.
  */
-#include <db.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <sched.h>
@@ -303,13 +302,15 @@ static enum full
 run_full(const char *dir)
 {
 	char path[SCRATCH_PATH], block[PAGE] = "";
+	struct datadir data;
 	struct store st;
 	enum full result = FULL_RIGHT;
 	int fd;
 
 	if (!mount_small(dir))
 		return FULL_MOUNT;
-	if (store_open(&st, dir) != 0 || sample_put(&st, 1, 1) != 0)
+	if (datadir_open(&data, dir) != 0 || store_open(&st, &data) != 0 ||
+	    sample_put(&st, 1, 1) != 0)
 		return FULL_SETUP;
 	snprintf(path, sizeof(path), "%s/filler", dir);
 	fd = open(path, O_WRONLY | O_CREAT, 0600);
@@ -323,7 +324,7 @@ run_full(const char *dir)
 	else if (unlink(path) != 0 || sample_put(&st, 1, 2) != 0 ||
 	    !sample_stored(&st, 1, 2))
 		result = FULL_STUCK;
-	store_close(&st);
+	datadir_close(&data);
 	return result;
 }
 
@@ -585,69 +586,6 @@ test_bits(void)
 	scratch_close(&s);
 }
 
-/* ---- records that are not ours, in a sound file ---- */
-
-static void
-plant(const struct scratch *s, const char *key, const char *value)
-{
-	char path[SCRATCH_PATH];
-	DBT k, v;
-	DB *db;
-
-	memset(&k, 0, sizeof(k));
-	memset(&v, 0, sizeof(v));
-	k.data = strdup(key);
-	k.size = (u_int32_t)strlen(key);
-	v.data = strdup(value);
-	v.size = (u_int32_t)strlen(value);
-	unlink(scratch_path(s, "installations.db", path));
-	if (db_create(&db, NULL, 0) != 0 || db->open(db, NULL, path, NULL,
-	    DB_BTREE, DB_CREATE, 0600) != 0 ||
-	    db->put(db, NULL, &k, &v, 0) != 0 || db->close(db, 0) != 0)
-		die("planting a record");
-	free(k.data);
-	free(v.data);
-}
-
-static void
-test_records(void)
-{
-	static const char start[] = "{\"oauthId\":\"i\",\"oauthSecret\":\"s\","
-	    "\"capabilitiesUrl\":\"u\",\"groupId\":1";
-	static const char *const ends[] = { "", ",\"tokenUrl\":\"t\"}",
-	    ",\"tokenUrl\":\"t\",\"apiUrl\":null}",
-	    ",\"tokenUrl\":\"\",\"apiUrl\":\"a\"}" };
-	char value[20000];
-	struct installation got;
-	struct capture log;
-	struct scratch s;
-	size_t i;
-
-	scratch_open(&s);
-	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-		snprintf(value, sizeof(value), "%s%s", start, ends[i]);
-		plant(&s, "i", value);
-		capture_start(&log);
-		is_int(store_find(&s.st, "i", &got), 500,
-		    "no record: ...%s", ends[i]);
-		is_line(capture_stop(&log), "installations.db: ",
-		    "... which is logged");
-	}
-	memset(value, ' ', sizeof(value));
-	strcpy(value + sizeof(value) - 3, "{}");
-	plant(&s, "i", value);
-	capture_start(&log);
-	is_int(store_find(&s.st, "i", &got), 500, "a record of 20,000 bytes");
-	is_line(capture_stop(&log), "installations.db: ",
-	    "... which is logged");
-	snprintf(value, sizeof(value), "%s,\"tokenUrl\":\"t\","
-	    "\"apiUrl\":\"a\",\"later\":{\"member\":[1]}}", start);
-	plant(&s, "i", value);
-	is_int(store_find(&s.st, "i", &got), 0,
-	    "a record with members of a later version is fine");
-	scratch_close(&s);
-}
-
 /* ---- damaged tokens ---- */
 
 static void
@@ -713,7 +651,6 @@ main(void)
 	test_whole_damage();
 	test_pages();
 	test_bits();
-	test_records();
 	test_damaged_tokens();
 	return done();
 }

@@ -3,15 +3,16 @@
  * damaged files and on a full disk is in test-store-damage, to killed writers
  * in kill-store.
  */
+#include <db.h>
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "capture.h"
-#include "json.h"
 #include "scratch.h"
 #include "store.h"
 #include "tap.h"
@@ -32,8 +33,8 @@ test_installations(void)
 	is_int(store_find(&s.st, one.oauth_id, &got), 404,
 	    "nothing is found before the first put");
 	is_int(store_remove(&s.st, &one), 0, "to remove nothing is success");
-	is_int(store_put(&s.st, &one, NULL), 0, "an installation is put");
-	is_int(store_put(&s.st, &other, NULL), 0, "... and another");
+	is_int(put_over(&s.st, &one), 0, "an installation is put");
+	is_int(put_over(&s.st, &other), 0, "... and another");
 	is_int(store_find(&s.st, one.oauth_id, &got), 0, "it is found");
 	ok(sample_same(&got, &one), "... every member of it");
 	is_int(store_find(&s.st, "f3100c47", &got), 404, "a prefix is not");
@@ -41,7 +42,7 @@ test_installations(void)
 	one = sample(1, 2);
 	one.room_id = 0;
 	one.group_id = INT64_MAX - 1;
-	is_int(store_put(&s.st, &one, NULL), 0, "it is replaced");
+	is_int(put_over(&s.st, &one), 0, "it is replaced");
 	is_int(store_find(&s.st, one.oauth_id, &got), 0, "... and found");
 	ok(sample_same(&got, &one), "... as it is now, without a room");
 
@@ -63,7 +64,7 @@ test_mismatch(void)
 	struct scratch s;
 
 	scratch_open(&s);
-	store_put(&s.st, &inst, NULL);
+	put_over(&s.st, &inst);
 	store_put_token(&s.st, inst.oauth_id, &token);
 	capture_start(&log);
 	is_int(store_remove(&s.st, &old), 409,
@@ -104,8 +105,8 @@ test_tokens(void)
 	ok(store_find_token(&s.st, other.oauth_id, &got) == 0 &&
 	    strcmp(got.text, token.text) == 0, "... and found");
 
-	store_put(&s.st, &one, NULL);
-	store_put(&s.st, &other, NULL);
+	put_over(&s.st, &one);
+	put_over(&s.st, &other);
 	is_int(store_remove(&s.st, &one), 0, "an installation goes");
 	is_int(store_find_token(&s.st, one.oauth_id, &got), 404,
 	    "... and its token with it");
@@ -135,7 +136,7 @@ test_largest(void)
 	fill(inst.token_url, sizeof(inst.token_url), '/');
 	fill(inst.api_url, sizeof(inst.api_url), '"');
 	inst.group_id = inst.room_id = INT64_MAX - 1;
-	is_int(store_put(&s.st, &inst, NULL), 0, "every member at its largest");
+	is_int(put_over(&s.st, &inst), 0, "every member at its largest");
 	is_int(store_find(&s.st, inst.oauth_id, &got), 0, "... is found");
 	ok(sample_same(&got, &inst), "... and the same");
 	scratch_close(&s);
@@ -165,117 +166,67 @@ test_many(void)
 	scratch_close(&s);
 }
 
-/* ---- what HipChat posts ---- */
-
-static const struct {
-	const char *json;
-	const char *why;	/* what the reason starts with; NULL: good */
-} posts[] = {
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":1,\"roomId\":2}", NULL },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":\"1\",\"roomId\":\"2\"}", NULL },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":1,\"more\":[{\"oauthId\":null}]}", NULL },
-	{ "", "empty" },
-	{ "[]", "not an object" },
-	{ "{}", "oauthId:" },
-	{ "{\"oauthId\":null}", "oauthId:" },
-	{ "{\"oauthId\":7}", "oauthId:" },
-	{ "{\"oauthId\":\"\"}", "oauthId:" },
-	{ "{\"oauthId\":\"a b\"}", "oauthId:" },
-	{ "{\"oauthId\":\"a/b\"}", "oauthId:" },
-	{ "{\"oauthId\":\"a\\u0000b\"}", "oauthId:" },
-	{ "{\"oauthId\":\"\xc3\xa9\"}", "oauthId:" },
-	{ "{\"OAUTHID\":\"i\"}", "oauthId:" },
-	{ "{\"oauthId\":\"i\"}", "oauthSecret:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":[]}", "oauthSecret:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"a b\"}", "oauthSecret:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"a\\nb\"}", "oauthSecret:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\"}", "capabilitiesUrl:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":{}}",
-	    "capabilitiesUrl:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\"}",
-	    "groupId:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":null}", "groupId:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":0}", "groupId:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":1,\"roomId\":null}", "roomId:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":1,\"roomId\":0}", "roomId:" },
-	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":1,\"roomId\":1.5}", "roomId:" },
-};
+/* ---- records that are not ours, in a sound file ---- */
 
 static void
-test_posts(void)
+plant(const struct scratch *s, const char *key, const char *value)
 {
-	struct installation inst;
-	const char *why, *start;
-	size_t i;
+	char path[SCRATCH_PATH];
+	DBT k, v;
+	DB *db;
 
-	for (i = 0; i < sizeof(posts) / sizeof(posts[0]); i++) {
-		why = installation_parse(posts[i].json,
-		    strlen(posts[i].json), &inst);
-		start = posts[i].why;
-		if (!ok(start == NULL ? why == NULL : why != NULL &&
-		    strncmp(why, start, strlen(start)) == 0, "%s %s",
-		    start != NULL ? start : "good:", posts[i].json))
-			diag("%s", why != NULL ? why : "taken");
-	}
+	memset(&k, 0, sizeof(k));
+	memset(&v, 0, sizeof(v));
+	k.data = strdup(key);
+	k.size = (u_int32_t)strlen(key);
+	v.data = strdup(value);
+	v.size = (u_int32_t)strlen(value);
+	unlink(scratch_path(s, "installations.db", path));
+	if (db_create(&db, NULL, 0) != 0 || db->open(db, NULL, path, NULL,
+	    DB_BTREE, DB_CREATE, 0600) != 0 ||
+	    db->put(db, NULL, &k, &v, 0) != 0 || db->close(db, 0) != 0)
+		die("planting a record");
+	free(k.data);
+	free(v.data);
 }
 
-static const char *
-parse(struct json_object *doc)
-{
-	const char *text = json_object_to_json_string(doc);
-	struct installation inst;
-
-	return installation_parse(text, strlen(text), &inst);
-}
-
-/* The member at its longest, and one byte longer. */
 static void
-test_post_limits(void)
+test_records(void)
 {
-	static const struct {
-		const char *name;
-		size_t max;
-	} members[] = {
-		{ "oauthId", STORE_ID_MAX - 1 },
-		{ "oauthSecret", STORE_SECRET_MAX - 1 },
-		{ "capabilitiesUrl", STORE_URL_MAX - 1 },
-	};
-	char text[STORE_URL_MAX + 1];
-	struct json_object *doc;
+	static const char start[] = "{\"oauthId\":\"i\",\"oauthSecret\":\"s\","
+	    "\"capabilitiesUrl\":\"u\",\"groupId\":1";
+	static const char *const ends[] = { "", ",\"tokenUrl\":\"t\"}",
+	    ",\"tokenUrl\":\"t\",\"apiUrl\":null}",
+	    ",\"tokenUrl\":\"\",\"apiUrl\":\"a\"}" };
+	char value[20000];
+	struct installation got;
+	struct capture log;
+	struct scratch s;
 	size_t i;
 
-	for (i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-		doc = json_object_new_object();
-		json_add(doc, "oauthId", json_object_new_string("i"));
-		json_add(doc, "oauthSecret", json_object_new_string("s"));
-		json_add(doc, "capabilitiesUrl", json_object_new_string("u"));
-		json_add(doc, "groupId", json_object_new_int(1));
-		fill(text, members[i].max + 1, 'x');
-		json_add(doc, members[i].name, json_object_new_string(text));
-		is_str(parse(doc), NULL, "%s of %zu bytes",
-		    members[i].name, members[i].max);
-		fill(text, members[i].max + 2, 'x');
-		json_add(doc, members[i].name, json_object_new_string(text));
-		ok(parse(doc) != NULL,
-		    "... and no byte more");
-		json_object_put(doc);
+	scratch_open(&s);
+	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		snprintf(value, sizeof(value), "%s%s", start, ends[i]);
+		plant(&s, "i", value);
+		capture_start(&log);
+		is_int(store_find(&s.st, "i", &got), 500,
+		    "no record: ...%s", ends[i]);
+		is_line(capture_stop(&log), "installations.db: ",
+		    "... which is logged");
 	}
-	fill(text, STORE_ID_MAX, 'x');
-	ok(installation_id_fits(text), "an id may be as long");
-	fill(text, STORE_ID_MAX + 1, 'x');
-	ok(!installation_id_fits(text), "... and no longer");
-	ok(!installation_id_fits(""), "an id is not empty");
-	ok(installation_id_fits("Az09-._~"), "what may be in an id");
-	ok(!installation_id_fits("a/b"), "... and a slash may not");
-	ok(!installation_id_fits("a%41"), "... nor a per cent sign");
+	memset(value, ' ', sizeof(value));
+	strcpy(value + sizeof(value) - 3, "{}");
+	plant(&s, "i", value);
+	capture_start(&log);
+	is_int(store_find(&s.st, "i", &got), 500, "a record of 20,000 bytes");
+	is_line(capture_stop(&log), "installations.db: ",
+	    "... which is logged");
+	snprintf(value, sizeof(value), "%s,\"tokenUrl\":\"t\","
+	    "\"apiUrl\":\"a\",\"later\":{\"member\":[1]}}", start);
+	plant(&s, "i", value);
+	is_int(store_find(&s.st, "i", &got), 0,
+	    "a record with members of a later version is fine");
+	scratch_close(&s);
 }
 
 /* ---- the directory ---- */
@@ -284,11 +235,11 @@ static void
 test_bad_directory(const char *dir, const char *what)
 {
 	struct capture log;
-	struct store st;
+	struct datadir data;
 
 	capture_start(&log);
-	is_int(store_open(&st, dir), 500, "%s is refused", what);
-	store_close(&st);
+	is_int(datadir_open(&data, dir), 500, "%s is refused", what);
+	datadir_close(&data);
 	is_line(capture_stop(&log), dir, "... and named in the log");
 }
 
@@ -332,14 +283,15 @@ static int
 put_unwritable(const struct scratch *s)
 {
 	struct installation inst = sample(1, 1);
+	struct datadir data;
 	struct store st;
 	int status;
 
 	if (geteuid() == 0 && (setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
 		return 1;
-	if (store_open(&st, s->dir) != 0)
+	if (datadir_open(&data, s->dir) != 0 || store_open(&st, &data) != 0)
 		return 2;
-	status = store_put(&st, &inst, NULL);
+	status = store_put(&st, &inst, &inst);
 	if (status == 500)
 		status = store_remove(&st, &inst);
 	if (status == 500 && store_find(&st, inst.oauth_id, &inst) != 0)
@@ -390,9 +342,9 @@ test_umask(mode_t mask)
 	size_t i;
 
 	scratch_open(&s);
-	store_close(&s.st);
+	datadir_close(&s.data);
 	before = umask(mask);
-	if (store_open(&s.st, s.dir) != 0)
+	if (datadir_open(&s.data, s.dir) != 0)
 		die(s.dir);
 	is_int(sample_put(&s.st, 1, 1), 0, "umask %03o: put",
 	    (unsigned int)mask);
@@ -410,57 +362,42 @@ test_umask(mode_t mask)
 }
 
 /*
- * DB_CONFIG is Berkeley DB's own: nobody here writes one.  In the current
- * directory it is not looked at; in the data directory it may stop the store
- * with an error, but not make it miss an installation.
+ * DB_CONFIG is Berkeley DB's own: nobody here writes one.  One that is there,
+ * in the current directory or in the data directory, is not looked at.
  */
 static void
 test_db_config(void)
 {
 	static const char *const configs[] = { "nonsense\n",
 	    "set_data_dir sub\n", "set_cachesize 0 1 1\n",
-	    "set_flags DB_NOMMAP on\n", "set_verbose DB_VERB_RECOVERY on\n" };
+	    "set_create_dir sub\n", "set_verbose DB_VERB_RECOVERY on\n" };
 	char path[SCRATCH_PATH], cwd[4096];
-	struct installation got, inst = sample(1, 1);
 	struct capture log;
 	struct scratch s;
-	size_t i;
-	int status;
+	int i, n = (int)(sizeof(configs) / sizeof(configs[0]));
 
 	scratch_open(&s);
 	sample_put(&s.st, 1, 1);
 	if (getcwd(cwd, sizeof(cwd)) == NULL ||
-	    mkdir(scratch_path(&s, "cwd", path), 0700) != 0 ||
 	    mkdir(scratch_path(&s, "sub", path), 0700) != 0 ||
-	    chdir(scratch_path(&s, "cwd", path)) != 0)
+	    mkdir(scratch_path(&s, "cwd", path), 0700) != 0 ||
+	    chdir(path) != 0)
 		die(path);
-	image_write("DB_CONFIG", configs[0], strlen(configs[0]));
-	ok(sample_put(&s.st, 2, 1) == 0 && sample_stored(&s.st, 2, 1),
-	    "a DB_CONFIG in the current directory is not read");
+	scratch_path(&s, "DB_CONFIG", path);
+	capture_start(&log);
+	for (i = 0; i < n; i++) {
+		image_write("DB_CONFIG", configs[i], strlen(configs[i]));
+		image_write(path, configs[i], strlen(configs[i]));
+		ok(sample_stored(&s.st, 1, i + 1) &&
+		    sample_put(&s.st, 1, i + 2) == 0,
+		    "found and put in spite of a stray DB_CONFIG, %.*s",
+		    (int)strcspn(configs[i], "\n"), configs[i]);
+	}
+	is_line(capture_stop(&log), "", "... and nothing is logged");
+	unlink(path);
+	ok(sample_stored(&s.st, 1, n + 1), "without it, all is there");
 	if (chdir(cwd) != 0)
 		die(cwd);
-
-	scratch_path(&s, "DB_CONFIG", path);
-	for (i = 0; i < sizeof(configs) / sizeof(configs[0]); i++) {
-		image_write(path, configs[i], strlen(configs[i]));
-		capture_start(&log);
-		status = store_find(&s.st, inst.oauth_id, &got);
-		ok(status == 0 || status == 500, "found, or an error, with "
-		    "the stray DB_CONFIG %.*s",
-		    (int)strcspn(configs[i], "\n"), configs[i]);
-		is_line(capture_stop(&log),
-		    status == 0 ? "" : "installations.db:",
-		    "... which is logged");
-		capture_start(&log);
-		status = sample_put(&s.st, 1, 1);
-		ok(status == 0 || status == 500, "... put, or an error");
-		is_line(capture_stop(&log),
-		    status == 0 ? "" : "installations.db", "... likewise");
-	}
-	unlink(path);
-	ok(sample_stored(&s.st, 1, 1) && sample_stored(&s.st, 2, 1),
-	    "without it, all is there");
-	is_int(sample_put(&s.st, 1, 2), 0, "... and can be written");
 	scratch_close(&s);
 }
 
@@ -560,6 +497,41 @@ test_lock(void)
 	scratch_close(&s);
 }
 
+/* Put an installation where none was, n at once; how many end so? */
+static int
+put_at_once(bool same_secret, int n, int expected)
+{
+	const struct installation none = { .oauth_secret = "" };
+	struct capture log;
+	struct scratch s;
+	int i, status, got = 0;
+
+	scratch_open(&s);
+	capture_start(&log);
+	for (i = 0; i < n; i++) {
+		const struct installation inst = sample(1,
+		    same_secret ? 1 : i);
+
+		if (fork() == 0)
+			_exit(store_put(&s.st, &inst, &none) == expected ?
+			    0 : 1);
+	}
+	while (wait(&status) > 0)
+		got += status == 0;
+	capture_stop(&log);
+	scratch_close(&s);
+	return got;
+}
+
+static void
+test_race(void)
+{
+	is_int(put_at_once(true, 8, 0), 8,
+	    "the same installation, eight times at once, is put each time");
+	is_int(put_at_once(false, 8, 409), 7,
+	    "of eight with secrets of their own, seven are refused");
+}
+
 /* ---- nothing is left open ---- */
 
 static int
@@ -586,7 +558,7 @@ test_files(void)
 	struct scratch s;
 
 	scratch_open(&s);
-	store_put(&s.st, &inst, NULL);
+	put_over(&s.st, &inst);
 	store_put_token(&s.st, inst.oauth_id, &token);
 	store_find(&s.st, inst.oauth_id, &got);
 	store_find_token(&s.st, inst.oauth_id, &token);
@@ -594,6 +566,48 @@ test_files(void)
 	store_find(&s.st, inst.oauth_id, &got);
 	scratch_close(&s);
 	is_int(open_files(), before, "no file is left open");
+}
+
+/* In a process of its own, which takes all descriptors that there are. */
+static int
+without_descriptors(const struct scratch *s)
+{
+	const struct rlimit limit = { 64, 64 };
+	const struct installation inst = sample(1, 1);
+	struct installation got;
+	struct datadir data;
+
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return 1;
+	while (open("/dev/null", O_RDONLY) >= 0)
+		;
+	if (store_find(&s->st, inst.oauth_id, &got) != 503)
+		return 2;
+	if (store_put_token(&s->st, inst.oauth_id,
+	    &(struct token){ "token", 1 }) != 503)
+		return 3;
+	return datadir_open(&data, s->dir) == 503 ? 0 : 4;
+}
+
+static void
+test_descriptors(void)
+{
+	struct capture log;
+	struct scratch s;
+	int status = -1;
+	pid_t pid;
+
+	scratch_open(&s);
+	sample_put(&s.st, 1, 1);
+	capture_start(&log);
+	if ((pid = fork()) == 0)
+		_exit(without_descriptors(&s));
+	waitpid(pid, &status, 0);
+	capture_stop(&log);
+	is_int(WEXITSTATUS(status), 0, "without a descriptor all is 503");
+	ok(strstr(log.text, "reading: Too many open files\n") != NULL,
+	    "... and the log says why");
+	scratch_close(&s);
 }
 
 int
@@ -604,8 +618,7 @@ main(void)
 	test_tokens();
 	test_largest();
 	test_many();
-	test_posts();
-	test_post_limits();
+	test_records();
 	test_directory();
 	test_unwritable();
 	test_umask(0);
@@ -613,6 +626,8 @@ main(void)
 	test_db_config();
 	test_leftovers();
 	test_files();
+	test_descriptors();
 	test_lock();
+	test_race();
 	return done();
 }

@@ -141,10 +141,10 @@ test_bad(const struct scratch *s)
 	    "a NUL inside");
 
 	unlink(scratch_path(s, "t.json", path));
-	refused(s, NULL, 0, ": No such file or directory", "no file");
+	refused(s, NULL, 0, ": reading: No such file or directory", "no file");
 	if (mkdir(path, 0700) != 0)
 		die(path);
-	refused(s, NULL, 0, ": Is a directory", "a directory");
+	refused(s, NULL, 0, ": reading: Is a directory", "a directory");
 	if (rmdir(path) != 0)
 		die(path);
 }

@@ -1,0 +1,72 @@
+/*
+ * book: records, key and value both strings, in Berkeley DB files below the
+ * data directory that survive a kill -9 at any instruction.
+ *
+ * The locking protocol
+ *
+ * A file is never changed in place.  Readers open it read-only and take no
+ * lock: the name always leads to a whole file, the old or the new.  A writer
+ *	1. takes flock(LOCK_EX) on "lock", a file that all books share and that
+ *	   is never renamed or removed, within 10 s; the kernel gives the lock
+ *	   back when the process dies, however it dies;
+ *	2. unlinks X.db.tmp and __db.X.db.tmp, which a killed writer may have
+ *	   left (Berkeley DB creates under the second name, and a creator that
+ *	   finds it would wait for its owner for ever);
+ *	3. copies every record, and the change, into a new X.db.tmp, if the
+ *	   record to be changed is still the expected one;
+ *	4. closes it, fsyncs it, renames it to X.db, fsyncs the directory;
+ *	5. and only then releases the lock and reports success.
+ * Nobody touches the network, or waits for anybody else, under the lock.
+ *
+ * Each operation opens its own private environment (DB_PRIVATE: its mutexes
+ * die with the process).  Its home is /dev/null, where nobody can put a
+ * DB_CONFIG for Berkeley DB to read; so files are named by their whole paths.
+ *
+ * All functions return 0 or an HTTP status, with the reason in the log:
+ *	HTTP_NOT_FOUND	there is no such record (book_get; not logged)
+ *	HTTP_CONFLICT	another value is stored (book_swap; not logged)
+ *	HTTP_INTERNAL_SERVER_ERROR	the file is damaged, or can't be read
+ *			or written
+ *	HTTP_SERVICE_UNAVAILABLE	the lock was not free in time, the disk is
+ *			full, or descriptors are out
+ */
+#ifndef BOOK_H
+#define BOOK_H
+
+#include <stdbool.h>
+
+#include "datadir.h"
+
+/* Longest value, terminating NUL included. */
+#define BOOK_VALUE_MAX 16384
+
+/* Nothing is open between the calls. */
+struct book {
+	const struct datadir *dir;	/* the caller's; outlives the book */
+	const char *file;		/* "installations.db" */
+	bool cache;			/* a writer throws a damaged one away */
+};
+
+/* Is the Berkeley DB library the one that the program was compiled for? */
+int book_check_library(void);
+
+int book_get(const struct book *book, const char *key,
+    char value[BOOK_VALUE_MAX]);
+
+/*
+ * All keys, each ended by a NUL and the last one by another, for the caller
+ * to free; NULL on failure.
+ */
+int book_keys(const struct book *book, char **keys);
+
+/*
+ * Compare and swap: if the record is as expected (NULL: there is none), give
+ * it this value (NULL: remove it).
+ */
+int book_swap(const struct book *book, const char *key, const char *expected,
+    const char *value);
+
+/* The same, whatever the record is. */
+int book_set(const struct book *book, const char *key, const char *value);
+
+#endif
