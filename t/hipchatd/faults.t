@@ -101,7 +101,7 @@ faults() {
 # What 204 means when the answer is lost: the log knows, the room does.
 lost_answers() {
 	serve_addon
-	install
+	install_served
 	new_token
 	before=$(conversation '.messages | length')
 	tell faults '{"route":"notification","fault":"reset_after"}'
@@ -122,8 +122,8 @@ lost_answers() {
 
 limits() {
 	tell settings '{"flood_limit":2,"flood_window":1000}'
-	room=$(room 'Flood')
-	install
+	room=$(new_room 'Flood')
+	install_served
 	new_token
 	notify '{"message":"1"}'
 	is "$(header X-FloodControl-Limit) $(header X-FloodControl-Remaining)" \
@@ -136,8 +136,8 @@ limits() {
 	api GET "/v2/room/$room" -H "Authorization: Bearer $token"
 	is "$status" 200 'other requests go on'
 	tell settings '{"flood_limit":0,"rate_limit":3,"rate_window":1000}'
-	room=$(room 'Rate')
-	install
+	room=$(new_room 'Rate')
+	install_served
 	new_token
 	set -- -H "Authorization: Bearer $token"
 	api GET "/v2/room/$room" "$@"
@@ -220,8 +220,8 @@ stop_while_holding() {
 }
 held() { [ "$(other_log 'last | .status')" = null ]; }
 
-room=$(room 'Den & Söhne/1')
-elsewhere=$(room 'Elsewhere')
+room=$(new_room 'Den & Söhne/1')
+elsewhere=$(new_room 'Elsewhere')
 faults
 lost_answers
 limits

@@ -76,7 +76,7 @@ rooms() {
 # bad FILTER ERE: a descriptor thus changed is refused for that reason
 bad() {
 	serve_descriptor "$1"
-	install
+	install_served
 	refused 400 "$2" "descriptor: $1"
 }
 
@@ -125,10 +125,10 @@ descriptors() {
 
 	serve_addon '.capabilities.installable.allowGlobal = false'
 	room_saved=$room room=0
-	install
+	install_served
 	refused 400 allowGlobal 'a global installation that is not allowed'
 	room=1
-	install
+	install_served
 	refused 404 'Room not found' 'installation in no room'
 	room=$room_saved
 	tell install '{}'
@@ -141,7 +141,7 @@ descriptors() {
 	refused 502 'fetched: ' 'no web URL'
 	other DELETE faults
 	play capabilities '"fault":"html"'
-	install
+	install_served
 	refused 400 'JSON object' 'a descriptor that is HTML'
 	json '.error | keys | join(" ")' 'code message type' 'the envelope'
 }
@@ -150,7 +150,7 @@ descriptors() {
 installation() {
 	serve_descriptor '.version = "1" | .icon = {} | .capabilities.more = 1'
 	play token '"fault":"body","status":201,"body":"","hold":true'
-	(install && cp "$tmp/body" "$tmp/installed") &
+	(install_served && cp "$tmp/body" "$tmp/installed") &
 	install_pid=$!
 	wait_for callback_under_way
 	control GET installations >"$tmp/list"
@@ -178,7 +178,7 @@ installation() {
 
 	serve_addon
 	room_saved=$room room=0
-	install
+	install_served
 	is "$status" 200 'global installation'
 	is "$(other_log '[.[] | select(.method == "POST")] | last
 		| .request_body | fromjson | has("roomId")')" false \
@@ -188,7 +188,7 @@ installation() {
 
 	serve_descriptor
 	play token '"fault":"body","status":403,"body":"go away"'
-	install
+	install_served
 	refused 502 'callbackUrl.*403: go away' 'an add-on that refuses'
 	control GET installations >"$tmp/body"
 	json length 1 'its installation is dropped'
@@ -205,28 +205,28 @@ reinstallation() {
 	serve_addon '.name = "Second"
 		| .capabilities.installable.updateCallbackUrl =
 			.capabilities.installable.callbackUrl'
-	install "\"oauth_id\":\"$first\""
+	install_served "\"oauth_id\":\"$first\""
 	is "$id" "$first" 'updateCallbackUrl: the id stays'
 	json .name Second 'updateCallbackUrl: the new descriptor counts'
 	old=$secret
-	install "\"oauth_id\":\"$first\",\"new_secret\":true"
+	install_served "\"oauth_id\":\"$first\",\"new_secret\":true"
 	is "$id" "$first" 'new secret: the id stays'
 	ok 'new secret' [ "$secret" != "$old" ]
 	good=$secret
 	serve_descriptor '.capabilities.installable.updateCallbackUrl =
 		.capabilities.installable.callbackUrl'
 	play token '"fault":"status","status":500'
-	install "\"oauth_id\":\"$first\",\"new_secret\":true"
+	install_served "\"oauth_id\":\"$first\",\"new_secret\":true"
 	refused 502 'updateCallbackUrl' 'an update that fails'
 	is "$(control GET installations | jq -r '.[0].oauth_secret')" \
 		"$good" 'leaves the old secret'
 
 	serve_addon
-	install "\"oauth_id\":\"$first\""
+	install_served "\"oauth_id\":\"$first\""
 	is "$status" 200 'without updateCallbackUrl'
 	ok 'the id changes' [ "$id" != "$first" ]
 	is "$(control GET installations | jq length)" 1 'the old one is gone'
-	install '"oauth_id":"nobody"'
+	install_served '"oauth_id":"nobody"'
 	refused 404 'not found' 're-installation of nothing'
 	control GET installations >"$tmp/list"
 	credentials '.[0]' <"$tmp/list"
@@ -320,7 +320,7 @@ removals() {
 	refused 404 'not found' 'removed already'
 
 	# B: the add-on sends the browser back
-	install
+	install_served
 	browser "$HIPCHAT/after?a=1&b=%20"
 	json '[.status, .removed, .fetched] | tojson' '[302,true,true]' 'B'
 	json .location "$HIPCHAT/after?a=1&b=%20" 'B: location'
@@ -334,7 +334,7 @@ removals() {
 
 	# B: it does not
 	serve_addon
-	install
+	install_served
 	play rooms '"fault":"redirect","location":"http://elsewhere.example/"'
 	tell remove "{\"oauth_id\":\"$id\",\"form\":\"B\"}"
 	json '[.status, .removed, .fetched] | tojson' '[302,false,false]' \
@@ -350,7 +350,7 @@ removals() {
 	json .request_body "{\"oauthId\":\"$id\"}" 'C: its body'
 
 	serve_addon 'del(.capabilities.installable.uninstalledUrl)'
-	install
+	install_served
 	tell remove "{\"oauth_id\":\"$id\",\"form\":\"B\"}"
 	refused 400 uninstalledUrl 'B without uninstalledUrl'
 	tell remove "{\"oauth_id\":\"$id\",\"form\":\"D\"}"

@@ -80,8 +80,8 @@ serve_addon() {
 	play notification "$ok_204"
 }
 
-# install [MEMBERS]: what is served, in $room; sets $id and $secret
-install() {
+# install_served [MEMBERS]: what is served, in $room; sets $id and $secret
+install_served() {
 	tell install "{\"url\":\"$OTHER/v2/capabilities\",
 		\"room_id\":$room${1:+,$1}}"
 	credentials '.' <"$tmp/body"
@@ -122,11 +122,6 @@ refused() {
 	refused=$(jq -r '"\(.error.code)|\(.error.message)"' "$tmp/body" 2>&1)
 	is "$status ${refused%%|*}" "$1 $1" "$3: $1"
 	like "${refused#*|}" "$2" "$3: the reason"
-}
-
-room() {
-	tell rooms "{\"name\":\"$1\"}"
-	jq -r .id "$tmp/body"
 }
 
 # end_both: neither must have said anything

@@ -224,7 +224,7 @@ more_webhooks() {
 			event: "room_topic_change"},
 		{url: (.capabilities.webhook[0].url + "?note"),
 			event: "room_notification"}]'
-	install
+	install_served
 	new_token
 	tell settings '{"signed_request":true}'
 	seen=$(other_log 'last | .n')
@@ -271,10 +271,10 @@ more_webhooks() {
 	ok 'says why' [ "$(jq -r '.webhooks[0].error' "$tmp/body")" ]
 }
 
-room=$(room 'Den & Söhne/1')
-elsewhere=$(room 'Elsewhere')
+room=$(new_room 'Den & Söhne/1')
+elsewhere=$(new_room 'Elsewhere')
 serve_addon
-install
+install_served
 new_token
 notifications
 reading
