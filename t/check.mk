@@ -14,6 +14,11 @@ $B/t/%: $B/obj/t/%.o $B/libhipchat.a
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
 
+$B/t/unit/soak: $(patsubst %.c,$B/obj/%.o,t/unit/soak.c \
+	    $(wildcard t/unit/soak/*.c))
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
 $B/t/bench/%: $B/obj/t/bench/%.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
