@@ -85,7 +85,8 @@ demo run: built
 	@B=$B t/demo.sh $@
 
 test: built
-	@B=$B prove -j6 -e t/run t/*.t $(filter-out %/soak,$(TESTS))
+	@B=$B prove -j6 -e t/run t/*.t t/hipchatd/*.t \
+	    $(filter-out %/soak,$(TESTS))
 
 include t/check.mk
 

@@ -37,7 +37,7 @@ secret_of() { jq -r .oauthSecret "$1"; }
 
 # Install anew: sets $id, and fills $tmp/first.json with the credentials.
 begin() {
-	id=$(install "$room") || die 'not installed'
+	id=$(install "$room") || exit
 	credentials "$id" >"$tmp/first.json"
 	first=$(secret_of "$tmp/first.json")
 }
@@ -83,8 +83,8 @@ stopped_before_the_store() {
 	wait_for more_at_hipchat /oauth/token "$tokens"
 	wait_for granted
 	stopped=$(cgi_pid installed)
-	sleep 0.2		# from the token to the lock
-	kill -STOP "$stopped" || die "$1: nobody is waiting for the lock"
+	wait_for at_the_lock || die "$1: nobody is waiting for the lock"
+	kill -STOP "$stopped"
 	: >"$tmp/let-go"
 	wait "$holder"
 }
@@ -92,6 +92,8 @@ granted() {
 	[ "$(control GET log | jq '[.[] | select(.direction == "in" and
 		(.url | endswith("/oauth/token")))] | last | .status')" = 200 ]
 }
+# The kernel's list tells who waits for a lock by an arrow.
+at_the_lock() { grep -q -e "-> FLOCK .* $stopped " /proc/locks; }
 
 # goes_on NAME: and what was its answer?  Sets $status.
 goes_on() {

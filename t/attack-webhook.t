@@ -8,7 +8,7 @@
 start_hipchatd
 start_apache HIPCHAT_WEBHOOK_AUTH=jwt
 room1=$(new_room 'Victim') room2=$(new_room 'Attacker')
-a=$(install "$room1") b=$(install "$room2") || die 'not installed'
+a=$(install "$room1") b=$(install "$room2") || exit
 secret_a=$(credentials "$a" | jq -r .oauthSecret)
 secret_b=$(credentials "$b" | jq -r .oauthSecret)
 keep "$a" "$b"

@@ -1,21 +1,21 @@
 # t/check.mk - the part of the Makefile that tests, measures and breaks things
 
-STAND_IN := $(patsubst %.c,$B/obj/%.o,$(wildcard t/hipchatd/*.c))
+include t/hipchatd/hipchatd.mk
+
 TESTS	:= $(patsubst t/%.c,$B/t/%,$(wildcard t/unit/*.c))
 BENCHES	:= $(patsubst t/%.c,$B/t/%,$(wildcard t/bench/*.c))
 FUZZERS	:= $(patsubst t/fuzz/%.c,$B/fuzz/%,$(wildcard t/fuzz/*.c))
 
-$B/t/hipchatd:		LIBS = -lmicrohttpd -lcurl -ljson-c -lpcre2-8 -lnettle \
-			       -lunistring -lpthread
 $(TESTS):		LIBS = -lcurl -ldb $(CORE)
 $(BENCHES):		LIBS = -static
 $B/t/bench/echo-direct:	LIBS = -lcurl -ldb $(CORE)
 
-$B/t/hipchatd: $(STAND_IN)
+$B/t/%: $B/obj/t/%.o $B/libhipchat.a
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
 
-$B/t/%: $B/obj/t/%.o $B/libhipchat.a
+$B/t/unit/soak: $(patsubst %.c,$B/obj/%.o,t/unit/soak.c \
+	    $(wildcard t/unit/soak/*.c))
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
 

@@ -8,15 +8,6 @@ json_type='Content-Type: application/json'
 
 # ---- helpers ----------------------------------------------------------------
 
-# new_room NAME, install ROOM: print the id of what there is then
-new_room() { control POST rooms "{\"name\":\"$1\"}" | jq -er .id; }
-install() {
-	control POST install \
-		"{\"url\":\"$ADDON/capabilities\",\"room_id\":$1}" >"$tmp/answer"
-	jq -er .oauth_id "$tmp/answer" ||
-		die "not installed: $(cat "$tmp/answer" "$tmp/apache/error_log")"
-}
-
 # remove ID FORM: HipChat's way
 remove() {
 	control POST remove "{\"oauth_id\":\"$1\",\"form\":\"$2\"}" >"$tmp/answer"

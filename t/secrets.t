@@ -102,7 +102,7 @@ confined() {
 
 # ---- a whole life -----------------------------------------------------------
 
-a=$(install "$room") b=$(install "$room2") || die 'not installed'
+a=$(install "$room") b=$(install "$room2") || exit
 credentials "$a" >"$tmp/credentials"
 secret=$(jq -r .oauthSecret "$tmp/credentials")
 
@@ -354,7 +354,7 @@ cat >"$tmp/witness" <<-END
 END
 chmod 755 "$tmp/witness"
 start_apache HIPCHAT_WEBHOOK_AUTH=jwt
-a=$(install "$room") || die 'not installed'
+a=$(install "$room") || exit
 credentials "$a" >"$tmp/credentials"
 secret=$(jq -r .oauthSecret "$tmp/credentials")
 stop_apache

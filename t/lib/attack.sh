@@ -17,7 +17,7 @@ port=${HIPCHAT##*:}
 to_hipchat="connect 127.0.0.1 $port"
 start_apache HIPCHAT_WEBHOOK_AUTH=jwt
 room=$(new_room Den) room2=$(new_room Lair)
-a=$(install "$room") b=$(install "$room2") || die 'not installed'
+a=$(install "$room") b=$(install "$room2") || exit
 credentials "$a" >"$tmp/a.json"
 credentials "$b" >"$tmp/b.json"
 stop_apache

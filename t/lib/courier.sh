@@ -1,22 +1,12 @@
 # shellcheck shell=sh
 # t/lib/courier.sh - what the tests of outbox and courier share.  Read after
-# lib.sh, by a test that has called start_hipchatd.
+# lib.sh.
 #
 # A data directory, $box, is made by fresh(): the installations are in it and
 # its outbox is empty.  webhook() runs echo on it, courier() the courier, both
 # as a web server or an operator would.
 
 # ---- at HipChat's -----------------------------------------------------------
-
-# new_room NAME: prints its id
-new_room() { control POST rooms "{\"name\":\"$1\"}" | jq -er .id; }
-
-# install [ROOM]: prints the installation's id; without a room it is for all
-install() {
-	control POST install \
-		"{\"url\":\"$ADDON/capabilities\"${1:+,\"room_id\":$1}}" |
-		tee "$tmp/answer" | jq -er .oauth_id
-}
 
 # credentials ID: what HipChat posted to /installed
 credentials() {
@@ -77,6 +67,24 @@ keep() {
 			$settings <"$tmp/credentials"
 		[ "$status" = 200 ] || die "not installed: $(cat "$tmp/stderr")"
 	done
+}
+
+# six_rooms: the servers, and what fresh() is to have: four rooms with an
+# installation each ($room1 as $a, to $room4 as $d), and two rooms, $room5 and
+# $room6, of one installation that is for all, $all.
+six_rooms() {
+	start_hipchatd
+	start_apache
+	sed 's/"allowGlobal": false/"allowGlobal": true/' \
+		templates/capabilities.json >"$tmp/templates/capabilities.json"
+	for n in 1 2 3 4 5 6; do
+		eval "room$n=\$(new_room 'Room $n')"
+	done
+	a=$(install "$room1") && b=$(install "$room2") &&
+		c=$(install "$room3") && d=$(install "$room4") &&
+		all=$(install) || exit
+	stop_apache
+	keep "$a" "$b" "$c" "$d" "$all"
 }
 
 # fresh NAME: a new $box; the stand-in's log and faults are empty, too
@@ -155,6 +163,33 @@ reason() {
 	jq -rs --arg text "$1" '.[]
 		| select(.notification.message == $text).reason' \
 		"$box"/outbox/failed/*
+}
+
+# nothing_left NAME: delivered, removed, and nothing said on standard error
+nothing_left() {
+	is "$rc" 0 "$1: exit status"
+	is "$(cat "$tmp/out" "$tmp/stderr")" '' "$1: says nothing"
+	is "$(files new) $(files tmp) $(files failed)" '0 0 0' \
+		"$1: nothing is left in the outbox"
+}
+
+# no_secrets TEXT…: all that the couriers have logged, against what they must
+# not: these messages, the secrets, a token
+no_secrets() {
+	control POST "installations/$a/revoke-tokens"
+	fresh secrets
+	queue "$a" "$room1" secret1
+	courier
+	printf '%s\n' secret1 "$@" >"$tmp/marks"
+	control GET installations | jq -r '.[].oauth_secret' >>"$tmp/marks"
+	control GET log | jq -r '.[] | select(.url | endswith("/oauth/token"))
+		| .response_body | fromjson.access_token' >>"$tmp/marks"
+	cat "$tmp"/*/courier.log* >"$tmp/logs"
+	no_secrets_marks=$(($# + 2 + $(control GET installations | jq length)))
+	is "$(wc -l <"$tmp/marks" | tr -d ' ')" "$no_secrets_marks" \
+		'secrets: texts, secrets and a token are looked for'
+	ok 'secrets: in many lines' [ "$(wc -l <"$tmp/logs")" -gt 20 ]
+	is "$(grep -cFf "$tmp/marks" "$tmp/logs")" 0 'secrets: none is there'
 }
 
 # skip NAME REASON: what can't be checked here

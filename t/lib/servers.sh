@@ -30,6 +30,19 @@ control() {
 	curl -sS -m 120 -X "$control_method" "$@" "$HIPCHAT/control/$control_path"
 }
 
+# new_room NAME: prints its id
+new_room() { control POST rooms "{\"name\":\"$1\"}" | jq -er .id; }
+
+# install [ROOM]: prints the installation's id; without a room it is for all.
+# A failure is told, and ends no more than the subshell: add "|| exit".
+install() {
+	control POST install \
+		"{\"url\":\"$ADDON/capabilities\"${1:+,\"room_id\":$1}}" \
+		>"$tmp/answer"
+	jq -er .oauth_id "$tmp/answer" ||
+		die "not installed: $(cat "$tmp/answer" "$tmp/apache/error_log")"
+}
+
 # ---- a private Apache -------------------------------------------------------
 
 # start_apache [event|prefork] [NAME=VALUE…]
