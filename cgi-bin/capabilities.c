@@ -44,7 +44,8 @@ main(void)
 		status = config_base_url(&cfg);
 	if (status == 0) {
 		sandbox_enter(&(struct sandbox){
-		    .readable = cfg.template_dir, .cpu_seconds = 10 });
+		    .readable = cfg.template_dir, .cpu_seconds = 10,
+		    .debug = cfg.debug });
 		status = capabilities(&cgi, &cfg);
 	}
 	return cgi_answer(&cgi, status);

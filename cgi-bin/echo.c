@@ -36,7 +36,7 @@ echo(struct cgi *cgi, const struct config *cfg)
 	if (status != 0)
 		return status;
 	sandbox_enter(&(struct sandbox){ .writable = cfg->data_dir,
-	    .cpu_seconds = 10 });
+	    .cpu_seconds = 10, .debug = cfg->debug });
 	status = webhook_read(&hook, cgi);
 	if (status == 0)
 		status = answer(&hook);

@@ -43,7 +43,8 @@ main(void)
 	if (status != 0)
 		return cgi_answer(&cgi, status);
 	sandbox_enter(&(struct sandbox){ .readable = cfg.ca_file,
-	    .writable = cfg.data_dir, .network = true, .cpu_seconds = 10 });
+	    .writable = cfg.data_dir, .network = true, .cpu_seconds = 10,
+	    .debug = cfg.debug });
 	status = installed(&cgi, &cfg);
 	return cgi_answer(&cgi, status);
 }

@@ -677,7 +677,8 @@ open_courier(struct courier *c, const struct config *cfg)
 		log_to_file(c->store.dirfd, LOG_FILE);
 	tzset();	/* the log's time: zones cannot be read later */
 	sandbox_enter(&(struct sandbox){ .readable = cfg->ca_file,
-	    .writable = cfg->data_dir, .network = true });
+	    .writable = cfg->data_dir, .network = true,
+	    .debug = cfg->debug });
 	c->multi = need(curl_multi_init());
 	return 0;
 }

@@ -22,6 +22,9 @@ struct entry {
 static const char host_chars[] = "abcdefghijklmnopqrstuvwxyz"
     "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
 
+static const char path_chars[] = "abcdefghijklmnopqrstuvwxyz"
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
+
 /* Take "host" or "[v6 address]" off *text. */
 static bool
 take_host(const char **text, const char *end, struct entry *e)
@@ -102,8 +105,8 @@ next_entry(const char **list, const char **end)
 	return *end > *list;
 }
 
-bool
-hosts_valid(const char *list)
+const char *
+hosts_bad(const char *list, size_t *len)
 {
 	struct entry e;
 	const char *end;
@@ -111,10 +114,33 @@ hosts_valid(const char *list)
 
 	for (; next_entry(&list, &end); list = end) {
 		if (!parse_entry(list, end, &e))
-			return false;
+			break;
 		any = true;
 	}
-	return any;
+	*len = (size_t)(end - list);
+	return any && *len == 0 ? NULL : list;
+}
+
+bool
+hosts_valid(const char *list)
+{
+	size_t len;
+
+	return hosts_bad(list, &len) == NULL;
+}
+
+bool
+hosts_base_url(const char *url)
+{
+	const char *path = strstr(url, "://");
+	struct entry e;
+
+	if (path == NULL)
+		return false;
+	path += 3 + strcspn(path + 3, "/");
+	return parse_entry(url, path, &e) && e.kind == HOSTS_ORIGIN &&
+	    path[strspn(path, path_chars)] == '\0' &&
+	    url[strlen(url) - 1] != '/';
 }
 
 enum hosts_verdict
@@ -125,7 +151,7 @@ hosts_match(const char *list, const char *scheme, const char *host,
 	struct entry e;
 	const char *end;
 
-	for (; next_entry(&list, &end); list = end)
+	for (; list != NULL && next_entry(&list, &end); list = end)
 		if (parse_entry(list, end, &e) && e.kind > verdict &&
 		    covers(&e, scheme, host, port))
 			verdict = e.kind;

@@ -27,7 +27,8 @@ test_defaults(void)
 	    "HIPCHAT_ADDON_KEY", "HIPCHAT_ADDON_NAME", "HIPCHAT_DATA_DIR",
 	    "HIPCHAT_TEMPLATE_DIR", "HIPCHAT_ALLOWED_HOSTS",
 	    "HIPCHAT_CA_FILE", "HIPCHAT_WEBHOOK_AUTH", "HIPCHAT_MESSAGE_TTL",
-	    "HIPCHAT_COURIER", "HIPCHAT_COURIER_IDLE" };
+	    "HIPCHAT_COURIER", "HIPCHAT_COURIER_IDLE", "HIPCHAT_DEBUG",
+	    "HIPCHAT_CONFIG" };
 	struct config cfg;
 	size_t i;
 	int empty;
@@ -44,12 +45,13 @@ test_defaults(void)
 		    "... the name");
 		ok(*cfg.data_dir == '/', "... a data directory");
 		ok(*cfg.template_dir == '/', "... a template directory");
-		is_str(cfg.allowed_hosts, "*.hipchat.com", "... the hosts");
+		is_str(cfg.allowed_hosts, "", "... no host is allowed");
 		is_str(cfg.ca_file, NULL, "... the system's certificates");
 		ok(cfg.webhook_jwt, "... signed webhooks");
 		is_int(cfg.message_ttl, 3600, "... an hour to deliver");
 		is_str(cfg.courier, NULL, "... the courier beside it");
 		is_int(cfg.courier_idle, 5, "... its five seconds");
+		ok(!cfg.debug, "... nothing said of the sandbox");
 	}
 }
 
@@ -70,6 +72,7 @@ test_good(void)
 	set("HIPCHAT_MESSAGE_TTL", "1");
 	set("HIPCHAT_COURIER", "/courier");
 	set("HIPCHAT_COURIER_IDLE", "0");
+	set("HIPCHAT_DEBUG", "0");
 	is_int(config_read(&cfg), 0, "all settings");
 	is_int(config_base_url(&cfg), 0, "... which suffice");
 	is_str(cfg.base_url, "https://addon.example.com:8443/hip/chat",
@@ -85,6 +88,7 @@ test_good(void)
 	is_int(cfg.message_ttl, 1, "HIPCHAT_MESSAGE_TTL");
 	is_str(cfg.courier, "/courier", "HIPCHAT_COURIER");
 	is_int(cfg.courier_idle, 0, "HIPCHAT_COURIER_IDLE");
+	ok(cfg.debug, "HIPCHAT_DEBUG");
 }
 
 static const struct {
@@ -160,7 +164,7 @@ refused(const char *name, const char *value, const char *shown)
 	capture_stop(&log);
 	is_int(status, 500, "%s \"%.*s\" is refused", name,
 	    (int)strcspn(shown, "\n"), shown);
-	snprintf(line, sizeof(line), "%s: ", name);
+	snprintf(line, sizeof(line), "environment: %s: ", name);
 	is_line(log.text, line, "... and named in the log");
 }
 
@@ -173,6 +177,7 @@ test_bad(void)
 
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		refused(bad[i].name, bad[i].value, bad[i].value);
+	refused("HIPCHAT_CONFIG", "hipchat-cgi.conf", "hipchat-cgi.conf");
 
 	memset(text, 'k', sizeof(text) - 1);
 	text[CONFIG_URL_MAX] = '\0';
