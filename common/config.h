@@ -2,11 +2,11 @@
  * config: the settings, from a file and the environment, read and checked once
  * at start.
  *
- * The file is SYSCONFDIR/hipchat-cgi.conf, or the one that HIPCHAT_CONFIG names.
- * Its lines are NAME=value, comments (#) and blank ones, and mean the same to a
- * shell's "." and to systemd's EnvironmentFile: a value of letters, digits and
- * -_.,/:@%+=*[] stands as it is, any other in '...' or "...", without $, `, \
- * and that quote; blanks may follow it.
+ * The file is SYSCONFDIR/hipchat-cgi.conf, or the one that HIPCHAT_CONFIG
+ * names.  Its lines are NAME=value, comments (#) and blank ones, and mean the
+ * same to a shell's "." and to systemd's EnvironmentFile: a value of letters,
+ * digits and -_.,/:@%+=*[] stands as it is, any other in '...' or "...",
+ * without $, `, \ and that quote; blanks may follow it.
  */
 #ifndef CONFIG_H
 #define CONFIG_H

@@ -18,7 +18,7 @@ courier() {
 	rc=0
 	env -i PATH="$PATH" ${ASAN_OPTIONS:+"ASAN_OPTIONS=$ASAN_OPTIONS"} \
 		${UBSAN_OPTIONS:+"UBSAN_OPTIONS=$UBSAN_OPTIONS"} \
-		HIPCHAT_CONFIG="$conf" "$@" >"$tmp/out" 2>"$tmp/stderr" \
+		HIPCHAT_CONFIG="$conf" env "$@" >"$tmp/out" 2>"$tmp/stderr" \
 		</dev/null || rc=$?
 }
 is_at_work() { [ -n "$(couriers)" ]; }
@@ -121,4 +121,21 @@ chmod 666 "$conf"
 refused ': others than its owner may write it'
 rm "$conf"
 refused ': No such file or directory'
+
+# ---- the file that make install looks for -----------------------------------
+
+cp -R -p "$B" "$tmp/built"
+ok 'built for another SYSCONFDIR' make -s --no-print-directory B="$tmp/built" \
+	SYSCONFDIR="$tmp/etc" STATEDIR="$tmp/state" "$tmp/built/cgi-bin/courier"
+# unnamed PATTERN NAME: what the courier says where no file is named
+unnamed() {
+	courier -u HIPCHAT_CONFIG "$tmp/built/cgi-bin/courier" --status
+	like "$(cat "$tmp/stderr")" "$1" "$2"
+}
+unnamed "^courier: $tmp/state: " 'without the file: the defaults'
+mkdir "$tmp/etc"
+echo "HIPCHAT_DATA_DIR=$tmp/other" >"$tmp/etc/hipchat-cgi.conf"
+unnamed "^courier: $tmp/other: " 'the file'
+echo HIPCHAT >>"$tmp/etc/hipchat-cgi.conf"
+unnamed "^courier: $tmp/etc/hipchat-cgi.conf:2: neither" 'a bad line of it'
 done_testing

@@ -6,11 +6,14 @@
 #include "config.h"
 #include "tap.h"
 
+static char no_settings[] = "/tmp/hipchat-cgi-test.XXXXXX";
+
+/* Forget all settings; whatever file this host has is not ours. */
 static void
 clear(void)
 {
-	if (clearenv() != 0)
-		die("clearenv");
+	if (clearenv() != 0 || setenv("HIPCHAT_CONFIG", no_settings, 1) != 0)
+		die("the environment");
 }
 
 static void
@@ -27,8 +30,7 @@ test_defaults(void)
 	    "HIPCHAT_ADDON_KEY", "HIPCHAT_ADDON_NAME", "HIPCHAT_DATA_DIR",
 	    "HIPCHAT_TEMPLATE_DIR", "HIPCHAT_ALLOWED_HOSTS",
 	    "HIPCHAT_CA_FILE", "HIPCHAT_WEBHOOK_AUTH", "HIPCHAT_MESSAGE_TTL",
-	    "HIPCHAT_COURIER", "HIPCHAT_COURIER_IDLE", "HIPCHAT_DEBUG",
-	    "HIPCHAT_CONFIG" };
+	    "HIPCHAT_COURIER", "HIPCHAT_COURIER_IDLE", "HIPCHAT_DEBUG" };
 	struct config cfg;
 	size_t i;
 	int empty;
@@ -343,11 +345,17 @@ test_precedence(void)
 int
 main(void)
 {
+	const int fd = mkstemp(no_settings);
+
+	if (fd < 0)
+		die(no_settings);
+	close(fd);
 	test_defaults();
 	test_good();
 	test_bad();
 	test_requests();
 	test_long_host();
 	test_precedence();
+	unlink(no_settings);
 	return done();
 }
