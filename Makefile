@@ -10,6 +10,7 @@ prefix	 = /usr/local
 CGIDIR	 = $(prefix)/lib/hipchat-cgi
 DATADIR	 = $(prefix)/share/hipchat-cgi
 STATEDIR = /var/lib/hipchat-cgi
+SYSCONFDIR = /etc
 
 # CC, CFLAGS, CPPFLAGS and LDFLAGS are yours; B is where everything is built.
 CC	= cc
@@ -65,10 +66,11 @@ $B/obj/%.o: %.c
 $B/obj/common/config.o: $B/paths
 $B/paths: FORCE
 	@mkdir -p $(@D)
-	@echo '$(STATEDIR) $(DATADIR)' | cmp -s - $@ || \
-	    echo '$(STATEDIR) $(DATADIR)' >$@
+	@echo '$(STATEDIR) $(DATADIR) $(SYSCONFDIR)' | cmp -s - $@ || \
+	    echo '$(STATEDIR) $(DATADIR) $(SYSCONFDIR)' >$@
 $B/obj/common/config.o: DEFINES = -DDATA_DIR='"$(STATEDIR)"' \
-	-DTEMPLATE_DIR='"$(DATADIR)/templates"'
+	-DTEMPLATE_DIR='"$(DATADIR)/templates"' \
+	-DCONFIG_FILE='"$(SYSCONFDIR)/hipchat-cgi.conf"'
 
 # ---- what a newcomer types --------------------------------------------------
 

@@ -1,6 +1,12 @@
 /*
- * config: the settings, from the environment (SetEnv in httpd.conf), read
- * and checked once at start.
+ * config: the settings, from a file and the environment, read and checked once
+ * at start.
+ *
+ * The file is SYSCONFDIR/hipchat-cgi.conf, or the one that HIPCHAT_CONFIG
+ * names.  Its lines are NAME=value, comments (#) and blank ones, and mean the
+ * same to a shell's "." and to systemd's EnvironmentFile: a value of letters,
+ * digits and -_.,/:@%+=*[] stands as it is, any other in '...' or "...",
+ * without $, `, \ and that quote; blanks may follow it.
  */
 #ifndef CONFIG_H
 #define CONFIG_H
@@ -10,24 +16,37 @@
 /* Longest public base URL, terminating NUL included. */
 #define CONFIG_URL_MAX 512
 
+/* Limit to the size of the file, in bytes; it must be smaller. */
+#define CONFIG_FILE_MAX 16384
+
+/* Not to be copied: strings from the file lie in it. */
+
 struct config {
 	char base_url[CONFIG_URL_MAX];	/* no slash at the end; "": derive it */
 	char addon_key[CONFIG_URL_MAX];	/* "": the base URL's host */
 	const char *addon_name;
 	const char *data_dir;		/* absolute */
 	const char *template_dir;	/* absolute */
-	const char *allowed_hosts;	/* a list as in hosts.h, valid */
+	const char *allowed_hosts;	/* a valid list, as in hosts.h, or "" */
 	const char *ca_file;		/* absolute; NULL: the system's */
 	bool webhook_jwt;		/* webhooks must be signed */
 	int message_ttl;		/* seconds that delivery is tried */
 	const char *courier;		/* absolute; NULL: beside the program */
 	int courier_idle;		/* seconds that an idle one lingers */
+	bool debug;			/* say what the sandbox misses */
+	char file[CONFIG_FILE_MAX];	/* the text of the file, cut up */
 };
 
 /*
- * Read the settings.  An absent or empty one takes its default.  The strings
- * belong to the environment and stay valid.
- * Returns 0, or 500 with the setting named in the log.
+ * Read the settings.  The environment wins over the file; an absent or empty
+ * value takes its default.  The strings stay valid as long as *cfg and the
+ * environment do.
+ *
+ * The file is optional unless HIPCHAT_CONFIG names it.  It must belong to root
+ * or to the effective user, and nobody else may write it.
+ *
+ * Returns 0, or 500 with one log line: FILE:LINE (or FILE, or "environment"),
+ * the setting and the reason.
  */
 int config_read(struct config *cfg);
 

@@ -683,7 +683,8 @@ open_courier(struct courier *c, const struct config *cfg)
 	if (!isatty(STDERR_FILENO))	/* without it, delivery goes on */
 		log_to_file(c->dir.fd, LOG_FILE);
 	sandbox_enter(&(struct sandbox){ .ca_file = cfg->ca_file,
-	    .writable = cfg->data_dir, .network = true });
+	    .writable = cfg->data_dir, .network = true,
+	    .debug = cfg->debug });
 	c->multi = need(curl_multi_init());
 	return 0;
 }

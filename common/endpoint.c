@@ -35,7 +35,8 @@ static void
 confine(const struct process *p, bool ready)
 {
 	const unsigned int keeps = ready ? p->endpoint->keeps : 0;
-	struct sandbox keep = { .network = (keeps & KEEP_NETWORK) != 0 };
+	struct sandbox keep = { .network = (keeps & KEEP_NETWORK) != 0,
+	    .debug = p->cfg.debug };
 
 	if ((keeps & KEEP_TEMPLATES) != 0)
 		keep.readable = p->cfg.template_dir;

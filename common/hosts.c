@@ -105,8 +105,8 @@ next_entry(const char **list, const char **end)
 	return *end > *list;
 }
 
-bool
-hosts_valid(const char *list)
+const char *
+hosts_bad(const char *list, size_t *len)
 {
 	struct entry e;
 	const char *end;
@@ -114,10 +114,33 @@ hosts_valid(const char *list)
 
 	for (; next_entry(&list, &end); list = end) {
 		if (!parse_entry(list, end, &e))
-			return false;
+			break;
 		any = true;
 	}
-	return any;
+	*len = (size_t)(end - list);
+	return any && *len == 0 ? NULL : list;
+}
+
+bool
+hosts_valid(const char *list)
+{
+	size_t len;
+
+	return hosts_bad(list, &len) == NULL;
+}
+
+bool
+hosts_base_url(const char *url)
+{
+	const char *path = strstr(url, "://");
+	struct entry e;
+
+	if (path == NULL)
+		return false;
+	path += 3 + strcspn(path + 3, "/");
+	return parse_entry(url, path, &e) && e.kind == HOSTS_ORIGIN &&
+	    path[strspn(path, path_chars)] == '\0' &&
+	    url[strlen(url) - 1] != '/';
 }
 
 enum hosts_verdict
@@ -128,38 +151,17 @@ hosts_match(const char *list, const char *scheme, const char *host,
 	struct entry e;
 	const char *end;
 
-	for (; next_entry(&list, &end); list = end)
+	for (; list != NULL && next_entry(&list, &end); list = end)
 		if (parse_entry(list, end, &e) && e.kind > verdict &&
 		    covers(&e, scheme, host, port))
 			verdict = e.kind;
 	return verdict;
 }
 
-/* Length of "http://" or "https://" at the start of the URL, or 0. */
-static size_t
-scheme_len(const char *url)
-{
-	if (strncmp(url, "https://", 8) == 0)
-		return 8;
-	return strncmp(url, "http://", 7) == 0 ? 7 : 0;
-}
-
-bool
-hosts_base_url(const char *url)
-{
-	const size_t len = strlen(url), skip = scheme_len(url);
-	const size_t path = skip + strcspn(url + skip, "/");
-	struct entry e;
-
-	return skip > 0 && url[len - 1] != '/' &&
-	    strspn(url + path, path_chars) == len - path &&
-	    parse_entry(url, url + path, &e);
-}
-
 void
 hosts_name(const char *url, char *out)
 {
-	const char *host = url + scheme_len(url);
+	const char *host = strstr(url, "://") + 3;
 	const size_t len = *host == '[' ? strcspn(host, "]") + 1 :
 	    strcspn(host, ":/");
 

@@ -12,6 +12,7 @@
 #define HOSTS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum hosts_verdict {
 	HOSTS_NO,	/* not on the list */
@@ -23,17 +24,24 @@ enum hosts_verdict {
 bool hosts_valid(const char *list);
 
 /*
- * What does a valid list say of scheme://host:port?  The scheme is in lower
- * case; an IPv6 host stands in brackets.
+ * The first entry that is malformed, and its length; in a list without entries,
+ * an empty one.  Returns NULL for a list that is well-formed.
+ */
+const char *hosts_bad(const char *list, size_t *len);
+
+/*
+ * Is this http(s)://host[:port][/path]: an origin as above and perhaps a path
+ * of letters, digits and -._~, without a slash at the end?
+ */
+bool hosts_base_url(const char *url);
+
+/*
+ * What does a valid list say of scheme://host:port?  An empty one, or NULL,
+ * has nobody on it.  The scheme is in lower case; an IPv6 host stands in
+ * brackets.
  */
 enum hosts_verdict hosts_match(const char *list, const char *scheme,
     const char *host, unsigned int port);
-
-/*
- * Is the text http(s)://host[:port][/path], with neither query nor slash at
- * the end?  Its origin has the syntax of one on a list.
- */
-bool hosts_base_url(const char *url);
 
 /* Copy the host of such a URL to out, which is as large as the URL. */
 void hosts_name(const char *url, char *out);

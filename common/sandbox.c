@@ -109,11 +109,9 @@ static const char *const network_files[] = {
 };
 
 static void
-debug(const char *what, const char *why)
+debug(const struct sandbox *keep, const char *what, const char *why)
 {
-	const char *value = getenv("HIPCHAT_DEBUG");
-
-	if (value != NULL && *value != '\0')
+	if (keep->debug)
 		log_line("sandbox: %s: %s", what, why);
 }
 
@@ -167,7 +165,8 @@ set_limits(const struct sandbox *keep)
 
 /* Let the path and all below it be used so; a missing one is left out. */
 static void
-allow(int ruleset, const char *path, uint64_t rights)
+allow(const struct sandbox *keep, int ruleset, const char *path,
+    uint64_t rights)
 {
 	struct rule rule = { .allowed = rights };
 	struct stat sb;
@@ -179,7 +178,7 @@ allow(int ruleset, const char *path, uint64_t rights)
 		rule.allowed &= of_files;
 	if (syscall(SYS_landlock_add_rule, ruleset, 1 /* path beneath */,
 	    &rule, 0) != 0)
-		debug(path, strerror(errno));
+		debug(keep, path, strerror(errno));
 	close(rule.fd);
 }
 
@@ -208,17 +207,17 @@ add_rules(int ruleset, const struct sandbox *keep, uint64_t files)
 {
 	size_t i;
 
-	allow(ruleset, keep->readable, to_read);
-	allow(ruleset, keep->writable, to_write & files);
+	allow(keep, ruleset, keep->readable, to_read);
+	allow(keep, ruleset, keep->writable, to_write & files);
 	if (SANITIZED) {	/* it looks for leaks, and for line numbers */
-		allow(ruleset, "/proc", to_read);
-		allow(ruleset, "/proc/self/exe", to_read);
+		allow(keep, ruleset, "/proc", to_read);
+		allow(keep, ruleset, "/proc/self/exe", to_read);
 	}
 	if (!keep->network)
 		return;
-	allow(ruleset, keep->ca_file, to_read);
+	allow(keep, ruleset, keep->ca_file, to_read);
 	for (i = 0; i < sizeof(network_files) / sizeof(network_files[0]); i++)
-		allow(ruleset, network_files[i], to_read);
+		allow(keep, ruleset, network_files[i], to_read);
 }
 
 static void
@@ -231,17 +230,17 @@ landlock(const struct sandbox *keep)
 
 	/* ABI 1 would forbid to move a file to another directory */
 	if (abi < 2) {
-		debug("Landlock", abi < 0 ? strerror(errno) : "too old");
+		debug(keep, "Landlock", abi < 0 ? strerror(errno) : "too old");
 		return;
 	}
 	fd = (int)syscall(SYS_landlock_create_ruleset, &set, sizeof(set), 0);
 	if (fd < 0) {
-		debug("Landlock: ruleset", strerror(errno));
+		debug(keep, "Landlock: ruleset", strerror(errno));
 		return;
 	}
 	add_rules(fd, keep, set.files);
 	if (syscall(SYS_landlock_restrict_self, fd, 0) != 0)
-		debug("Landlock: restriction", strerror(errno));
+		debug(keep, "Landlock: restriction", strerror(errno));
 	close(fd);
 }
 
@@ -250,8 +249,7 @@ landlock(const struct sandbox *keep)
 static void
 landlock(const struct sandbox *keep)
 {
-	(void)keep;
-	debug("Landlock", "not known when this was compiled");
+	debug(keep, "Landlock", "not known when this was compiled");
 }
 
 #endif

@@ -5,7 +5,7 @@
  *	sandbox_enter(&(struct sandbox){ .readable = cfg.template_dir });
  *
  * Best effort: what the kernel does not offer is left out, and nothing is
- * said about it unless HIPCHAT_DEBUG is set.  It needs Linux 5.19 for the
+ * said about it unless .debug is set.  It needs Linux 5.19 for the
  * files (Landlock, ABI 2) and 6.7 for the network and 6.12 for signals.
  *
  * There is no way back, and an exec'ed program inherits it all.  Whatever
@@ -24,6 +24,7 @@ struct sandbox {
 				 * trusting HipChat's servers takes: name
 				 * service, CA certificates, libraries */
 	const char *ca_file;	/* with network: read this file, too */
+	bool debug;		/* log what the kernel does not offer */
 };
 
 /*

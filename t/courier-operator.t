@@ -86,7 +86,7 @@ usage() {
 	courier
 	settings=
 	is "$rc" 1 'a bad setting: exit status'
-	like "$(cat "$tmp/stderr")" '^courier: HIPCHAT_COURIER_IDLE: ' \
+	like "$(cat "$tmp/stderr")" ' courier: environment: HIPCHAT_COURIER_IDLE: ' \
 		'a bad setting is named'
 	is "$(files new)" 1 'a bad setting changes nothing'
 }

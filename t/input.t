@@ -358,7 +358,8 @@ misconfigured() {
 		[ "$program" != capabilities ] || method=GET
 		cgi "$program" "$method" "$1=$2" <"$in"
 		refused 500 "$program: $1=$(shown "$2")"
-		like "$(cat "$tmp/stderr")" "^$program: $1: " '... in the log'
+		like "$(cat "$tmp/stderr")" "^$program: environment: $1: " \
+			'... in the log'
 		generic '... and there only'
 	done
 }

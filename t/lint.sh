@@ -3,7 +3,8 @@
 # C file.  Prints what it finds and fails; says one line when all is clean.
 set -u
 
-flags='-std=c11 -D_GNU_SOURCE -Icommon -It -DDATA_DIR="/d" -DTEMPLATE_DIR="/t"'
+flags='-std=c11 -D_GNU_SOURCE -Icommon -It -DDATA_DIR="/d" -DTEMPLATE_DIR="/t"
+-DCONFIG_FILE="/c"'
 
 # What of clang's -Weverything is not for us, and why:
 #	padded			the compiler's business
@@ -34,6 +35,7 @@ cppcheck --std=c11 --quiet --error-exitcode=1 --inline-suppr \
 	--enable=warning,performance,portability \
 	--suppress=missingIncludeSystem --suppress=checkersReport \
 	-Icommon -It -D_GNU_SOURCE '-DDATA_DIR="/d"' '-DTEMPLATE_DIR="/t"' \
+	'-DCONFIG_FILE="/c"' \
 	$product $others || status=1
 
 # gcc 12 takes what is put into a linked list for leaked; the leak checker that

@@ -23,6 +23,8 @@ unset http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY
 tmp=$(mktemp -d /tmp/hipchat-cgi.XXXXXX) || exit 1
 chmod 755 "$tmp"
 mkdir -m 700 "$tmp/data"
+no_settings=$tmp/empty.conf # but those of the environment
+: >"$no_settings"
 HIPCHAT='' ADDON='' hipchatd_pid='' apache_pid=''
 
 trap clean_up EXIT
@@ -151,6 +153,7 @@ cgi() {
 		QUERY_STRING= REMOTE_ADDR=127.0.0.1 \
 		${cgi_length:+"CONTENT_LENGTH=$cgi_length"} \
 		${cgi_length:+"CONTENT_TYPE=application/json"} \
+		HIPCHAT_CONFIG="$no_settings" \
 		HIPCHAT_DATA_DIR="$tmp/data" HIPCHAT_TEMPLATE_DIR="$PWD/templates" \
 		HIPCHAT_ALLOWED_HOSTS="${HIPCHAT:-*.hipchat.com}" \
 		HIPCHAT_WEBHOOK_AUTH=none HIPCHAT_COURIER_IDLE=1 \

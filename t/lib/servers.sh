@@ -128,7 +128,7 @@ more_resumed() { [ "$(resumed)" -gt "$graceful_count" ]; }
 apache_settings() {
 	# <Location> is merged last, so it wins over what the sample says.
 	echo '<Location "/">'
-	for apache_setting in \
+	for apache_setting in HIPCHAT_CONFIG="$no_settings" \
 		HIPCHAT_ALLOWED_HOSTS="${HIPCHAT:-*.hipchat.com}" \
 		HIPCHAT_COURIER_IDLE=1 \
 		${ASAN_OPTIONS:+"ASAN_OPTIONS=$ASAN_OPTIONS"} \

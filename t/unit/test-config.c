@@ -5,11 +5,14 @@
 #include "config.h"
 #include "tap.h"
 
+static char no_settings[] = "/tmp/hipchat-cgi-test.XXXXXX";
+
+/* Forget all settings; whatever file this host has is not ours. */
 static void
 clear(void)
 {
-	if (clearenv() != 0)
-		die("clearenv");
+	if (clearenv() != 0 || setenv("HIPCHAT_CONFIG", no_settings, 1) != 0)
+		die("the environment");
 }
 
 static void
@@ -26,7 +29,7 @@ test_defaults(void)
 	    "HIPCHAT_ADDON_KEY", "HIPCHAT_ADDON_NAME", "HIPCHAT_DATA_DIR",
 	    "HIPCHAT_TEMPLATE_DIR", "HIPCHAT_ALLOWED_HOSTS",
 	    "HIPCHAT_CA_FILE", "HIPCHAT_WEBHOOK_AUTH", "HIPCHAT_MESSAGE_TTL",
-	    "HIPCHAT_COURIER", "HIPCHAT_COURIER_IDLE" };
+	    "HIPCHAT_COURIER", "HIPCHAT_COURIER_IDLE", "HIPCHAT_DEBUG" };
 	struct config cfg;
 	size_t i;
 	int empty;
@@ -43,12 +46,13 @@ test_defaults(void)
 		    "... the name");
 		ok(*cfg.data_dir == '/', "... a data directory");
 		ok(*cfg.template_dir == '/', "... a template directory");
-		is_str(cfg.allowed_hosts, "*.hipchat.com", "... the hosts");
+		is_str(cfg.allowed_hosts, "", "... no host is allowed");
 		is_str(cfg.ca_file, NULL, "... the system's certificates");
 		ok(cfg.webhook_jwt, "... signed webhooks");
 		is_int(cfg.message_ttl, 3600, "... an hour to deliver");
 		is_str(cfg.courier, NULL, "... the courier beside it");
 		is_int(cfg.courier_idle, 5, "... its five seconds");
+		ok(!cfg.debug, "... nothing said of the sandbox");
 	}
 }
 
@@ -69,6 +73,7 @@ test_good(void)
 	set("HIPCHAT_MESSAGE_TTL", "1");
 	set("HIPCHAT_COURIER", "/courier");
 	set("HIPCHAT_COURIER_IDLE", "0");
+	set("HIPCHAT_DEBUG", "0");
 	is_int(config_read(&cfg), 0, "all settings");
 	is_str(cfg.base_url, "https://addon.example.com:8443/hip/chat",
 	    "HIPCHAT_BASE_URL");
@@ -83,6 +88,7 @@ test_good(void)
 	is_int(cfg.message_ttl, 1, "HIPCHAT_MESSAGE_TTL");
 	is_str(cfg.courier, "/courier", "HIPCHAT_COURIER");
 	is_int(cfg.courier_idle, 0, "HIPCHAT_COURIER_IDLE");
+	ok(cfg.debug, "HIPCHAT_DEBUG");
 }
 
 static const struct {
@@ -158,7 +164,7 @@ refused(const char *name, const char *value, const char *shown)
 	capture_stop(&log);
 	is_int(status, 500, "%s \"%.*s\" is refused", name,
 	    (int)strcspn(shown, "\n"), shown);
-	snprintf(line, sizeof(line), "%s: ", name);
+	snprintf(line, sizeof(line), "environment: %s: ", name);
 	is_line(log.text, line, "... and named in the log");
 }
 
@@ -171,6 +177,7 @@ test_bad(void)
 
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		refused(bad[i].name, bad[i].value, bad[i].value);
+	refused("HIPCHAT_CONFIG", "hipchat-cgi.conf", "hipchat-cgi.conf");
 
 	memset(text, 'k', sizeof(text) - 1);
 	text[CONFIG_URL_MAX] = '\0';
@@ -192,8 +199,14 @@ test_bad(void)
 int
 main(void)
 {
+	const int fd = mkstemp(no_settings);
+
+	if (fd < 0)
+		die(no_settings);
+	close(fd);
 	test_defaults();
 	test_good();
 	test_bad();
+	unlink(no_settings);
 	return done();
 }

@@ -170,7 +170,9 @@ static const struct {
 	{ "http://[FD00::A]:8081", "http", "[fd00::a]", 8081, HOSTS_ORIGIN },
 	{ "http://[::1]:8081", "http", "::1", 8081, HOSTS_NO },
 
-	/* a list */
+	/* a list; nobody is on an empty one */
+	{ NULL, "https", "api.hipchat.com", 443, HOSTS_NO },
+	{ "", "https", "api.hipchat.com", 443, HOSTS_NO },
 	{ "a.example b.example", "https", "b.example", 443, HOSTS_PUBLIC },
 	{ "a.example\tb.example", "https", "a.example", 443, HOSTS_PUBLIC },
 	{ "a.example b.example", "https", "a.example b.example", 443,
@@ -194,8 +196,82 @@ test_match(void)
 	for (i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++)
 		is_int(hosts_match(verdicts[i].list, verdicts[i].scheme,
 		    verdicts[i].host, verdicts[i].port), verdicts[i].verdict,
-		    "%s of %s://%s:%u", verdicts[i].list, verdicts[i].scheme,
+		    "%s of %s://%s:%u", verdicts[i].list != NULL ?
+		    verdicts[i].list : "(NULL)", verdicts[i].scheme,
 		    verdicts[i].host, verdicts[i].port);
+}
+
+static const struct {
+	const char *list;
+	const char *bad;	/* NULL: none */
+} malformed[] = {
+	{ "api.hipchat.com", NULL },
+	{ " a.example  *.b.example\t", NULL },
+	{ "", "" },
+	{ " \t", "" },
+	{ "*", "*" },
+	{ "a.example, b.example", "a.example," },
+	{ "a.example b.example/ c/d", "b.example/" },
+	{ "a.example http://", "http://" },
+};
+
+static void
+test_bad(void)
+{
+	size_t i, len;
+
+	for (i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++) {
+		const char *got = hosts_bad(malformed[i].list, &len);
+		char text[32];
+
+		if (got != NULL)
+			snprintf(text, sizeof(text), "%.*s", (int)len, got);
+		is_str(got != NULL ? text : NULL, malformed[i].bad,
+		    "the malformed entry of \"%s\"", malformed[i].list);
+	}
+}
+
+static const struct {
+	const char *url;
+	bool valid;
+} urls[] = {
+	{ "https://addon.example.com", true },
+	{ "http://127.0.0.1:8081", true },
+	{ "https://[::1]:8443/hip/chat", true },
+	{ "https://a/~me/cgi-bin", true },
+	{ "", false },
+	{ "https://", false },
+	{ "https:///a", false },
+	{ "https://a/", false },
+	{ "https://a/b/", false },
+	{ "https://a/b c", false },
+	{ "https://a b", false },
+	{ "https://a/%2f", false },
+	{ "https://a?b", false },
+	{ "https://*.a.example", false },
+	{ "*.a.example", false },
+	{ "a.example", false },
+	{ "a://b", false },
+	{ "//a", false },
+	{ "ftp://a", false },
+	{ "HTTPS://a", false },
+	{ "https://a:0", false },
+	{ "https://a:65536", false },
+	{ "https://a:1x", false },
+	{ "https://a:1 ", false },
+	{ "https://a\thttps://b", false },
+	{ "x https://a", false },
+};
+
+static void
+test_base_url(void)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(urls) / sizeof(urls[0]); i++)
+		ok(hosts_base_url(urls[i].url) == urls[i].valid,
+		    "\"%s\" is %s base URL", urls[i].url,
+		    urls[i].valid ? "a" : "no");
 }
 
 int
@@ -203,5 +279,7 @@ main(void)
 {
 	test_valid();
 	test_match();
+	test_bad();
+	test_base_url();
 	return done();
 }
