@@ -1,18 +1,20 @@
-# HipChat integration as four CGI programs.  The README has the whole story.
+# HipChat integration as CGI programs.  The README has the whole story.
 #
 #	make demo	install what is missing, build, show it at work
 #	make run	the same, and leave it running until Ctrl-C
 #	make test	install what is missing, build, run every test
 #	make install	into prefix, CGIDIR, DATADIR, STATEDIR below DESTDIR
-#	make asan lint fuzz soak bench uninstall clean
+#	make asan lint fuzz soak browser bench uninstall clean
+#
+# DEPS=no keeps the first three from installing anything.
 
 prefix	 = /usr/local
 CGIDIR	 = $(prefix)/lib/hipchat-cgi
 DATADIR	 = $(prefix)/share/hipchat-cgi
 STATEDIR = /var/lib/hipchat-cgi
 
-# CC, CFLAGS, CPPFLAGS and LDFLAGS are yours, on the command line or in the
-# environment; B is where everything is built.
+# CC, CFLAGS, CPPFLAGS, LDFLAGS: from the environment or the command line.
+# B is where everything is built.
 CFLAGS	?= -O2 -g
 B	= build
 
@@ -27,15 +29,16 @@ CORE	= -ljson-c -lunistring -lnettle
 STATIC	= $(shell cat $B/static)
 
 ENDPOINTS := $(patsubst cgi-bin/%.c,%,$(wildcard cgi-bin/*.c))
+NAMES	= $(shell echo $(ENDPOINTS) | tr ' ' '|')
 PROGRAMS = $(ENDPOINTS) courier
 COMMON	:= $(patsubst %.c,$B/obj/%.o,$(filter-out common/courier.c,\
 	   $(wildcard common/*.c)))
 
 all: $(PROGRAMS:%=$B/cgi-bin/%)
 
-# What this compiler knows, asked once.
+# What compiler and linker know is asked once.
 $B/hard:
-	@mkdir -p $B
+	@mkdir -p $(@D)
 	@for flags in -fstack-clash-protection -fcf-protection \
 	    -mbranch-protection=standard \
 	    '-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3'; do \
@@ -43,7 +46,7 @@ $B/hard:
 	    -o /dev/null - 2>/dev/null && echo $$flags; done >$@ || :
 
 $B/static:
-	@mkdir -p $B
+	@mkdir -p $(@D)
 	@echo 'int main(void){return 0;}' | $(CC) -static-pie -x c -o /dev/null - \
 	    -ldb $(CORE) 2>/dev/null && echo -static-pie >$@ || : >$@
 
@@ -106,17 +109,14 @@ install: all
 	install -d "$(DESTDIR)$(CGIDIR)" "$(DESTDIR)$(DATADIR)/templates"
 	install -d -m 700 "$(DESTDIR)$(STATEDIR)"
 	@# New files are renamed over the old ones, which may be running.
-	set -e; put() { chmod $$1 "$$2.new"; mv -f "$$2.new" "$$2"; }; \
-	cd "$(DESTDIR)$(CGIDIR)"; for program in $(PROGRAMS); do \
-	    cp "$(abspath $B)/cgi-bin/$$program" $$program.new; \
-	    put 755 $$program; done; \
-	cd "$(DESTDIR)$(DATADIR)"; \
-	cp "$(CURDIR)/templates/capabilities.json" \
-	    templates/capabilities.json.new; \
-	put 644 templates/capabilities.json; \
+	set -e; put() { install -m $$1 "$$2" "$$3.new"; mv -f "$$3.new" "$$3"; }; \
+	for program in $(PROGRAMS); do \
+	    put 755 $B/cgi-bin/$$program "$(DESTDIR)$(CGIDIR)/$$program"; done; \
+	put 644 templates/capabilities.json \
+	    "$(DESTDIR)$(DATADIR)/templates/capabilities.json"; \
 	sed -e 's|@CGIDIR@|$(CGIDIR)|' -e 's/@ENDPOINTS@/$(NAMES)/' \
-	    "$(CURDIR)/httpd.conf.sample" >httpd.conf.new; \
-	put 644 httpd.conf
+	    httpd.conf.sample | \
+	put 644 /dev/stdin "$(DESTDIR)$(DATADIR)/httpd.conf"
 
 uninstall:
 	rm -f $(PROGRAMS:%="$(DESTDIR)$(CGIDIR)/%") \
@@ -127,9 +127,6 @@ uninstall:
 
 clean:
 	rm -rf $B
-
-empty :=
-NAMES	= $(subst $(empty) $(empty),|,$(ENDPOINTS))
 
 .PHONY: FORCE all deps test-deps built demo run test install uninstall clean
 .SECONDARY:

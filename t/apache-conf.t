@@ -49,4 +49,9 @@ ok 'without a module for CGI Apache does not start' no "$apache_bin" -t \
 	-d "$tmp/apache" -f "$tmp/apache/no-cgi.conf" 2>"$tmp/out"
 like "$(cat "$tmp/out")" 'needs mod_cgid or mod_cgi: a2enmod cgid' \
 	'... and says why'
+
+# What the README has people write stays harmless after make uninstall.
+echo "IncludeOptional \"$tmp/gone/httpd.conf\"" >>"$tmp/apache/httpd.conf"
+ok 'with its file gone Apache starts' "$apache_bin" -t -d "$tmp/apache" \
+	-f "$tmp/apache/httpd.conf" 2>"$tmp/out" || diag "$(cat "$tmp/out")"
 done_testing

@@ -26,10 +26,10 @@ export answer
 perl -0pe 's/static int\nanswer\(.*?\n\}\n/$ENV{answer}\n/s; s/"echo"/"shout"/' \
 	cgi-bin/echo.c >cgi-bin/shout.c
 
-# The Makefile and Apache's configuration pick it up.
+# 3. and 4. are done: Makefile and Apache's configuration pick it up.
 ok 'it compiles' make -s --no-print-directory B=build all
 
-# 3. Say it in the room.
+# 5. Say it in the room.
 start_hipchatd
 start_apache
 room=$(control POST rooms '{"name":"Den"}' | jq -er .id)
