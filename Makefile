@@ -1,10 +1,12 @@
-# HipChat integration as four CGI programs.  The README has the whole story.
+# HipChat integration as CGI programs.  The README has the whole story.
 #
 #	make demo	install what is missing, build, show it at work
 #	make run	the same, and leave it running until Ctrl-C
 #	make test	install what is missing, build, run every test
 #	make install	into prefix, CGIDIR, DATADIR, STATEDIR below DESTDIR
-#	make asan lint fuzz soak bench uninstall clean
+#	make asan lint fuzz soak browser bench uninstall clean
+#
+# DEPS=no keeps the first three from installing anything.
 
 prefix	 = /usr/local
 CGIDIR	 = $(prefix)/lib/hipchat-cgi
@@ -12,62 +14,74 @@ DATADIR	 = $(prefix)/share/hipchat-cgi
 STATEDIR = /var/lib/hipchat-cgi
 SYSCONFDIR = /etc
 
-# CC, CFLAGS, CPPFLAGS and LDFLAGS are yours; B is where everything is built.
-CC	= cc
-CFLAGS	= -O2 -g
+# CC, CFLAGS, CPPFLAGS, LDFLAGS: from the environment or the command line.
+# B is where everything is built.
+CFLAGS	?= -O2 -g
 B	= build
 
-STD	= -std=c11 -D_GNU_SOURCE -Icommon
+STD	= -std=c11 -D_GNU_SOURCE -Icommon -ffile-prefix-map='$(CURDIR)'=.
 WARN	= -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion \
 	  -Wstrict-prototypes -Wmissing-prototypes
-HARD	= -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
-COMPILE	= $(CC) $(STD) $(WARN) $(HARD) $(CPPFLAGS) $(CFLAGS) -MMD -MP
+HARD	= -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE \
+	  $(shell cat $B/hard)
+COMPILE	= $(CC) $(STD) $(WARN) $(CPPFLAGS) $(HARD) $(CFLAGS) -MMD -MP
 LINK	= $(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed $(LDFLAGS)
+CORE	= -ljson-c -lunistring -lnettle
+STATIC	= $(shell cat $B/static)
 
-# Apache execs a program for every request, so what runs most often is linked
-# statically, where there are archives to do so: it starts in half the time.
-# (Berkeley DB's archive mentions getaddrinfo, which nothing here calls; a
-# linker that can is told not to warn of it.)
-STATIC	:= $(shell for flags in '-static-pie -Wl,--no-warnings' -static-pie; do \
-	   echo 'int main(void){return 0;}' | $(CC) $$flags -x c -o /dev/null - \
-	   -ldb -ljson-c -lunistring -lnettle 2>/dev/null && \
-	   echo $$flags && break; done)
-
-PROGRAMS = capabilities installed uninstalled echo courier
+ENDPOINTS := $(patsubst cgi-bin/%.c,%,$(wildcard cgi-bin/*.c))
+NAMES	= $(shell echo $(ENDPOINTS) | tr ' ' '|')
+PROGRAMS = $(ENDPOINTS) courier
 COMMON	:= $(patsubst %.c,$B/obj/%.o,$(filter-out common/courier.c,\
 	   $(wildcard common/*.c)))
 
 all: $(PROGRAMS:%=$B/cgi-bin/%)
 
-# Each program names what it links.
-CORE	= -ljson-c -lunistring -lnettle
-$B/cgi-bin/capabilities: LIBS = $(STATIC) $(CORE)
-$B/cgi-bin/installed:	LIBS = -lcurl -ldb $(CORE)
-$B/cgi-bin/uninstalled:	LIBS = -lcurl -ldb $(CORE)
-$B/cgi-bin/echo:	LIBS = $(STATIC) -ldb $(CORE)
-$B/cgi-bin/courier:	LIBS = -lcurl -ldb $(CORE)
-
-$B/cgi-bin/%: $B/obj/cgi-bin/%.o $B/libhipchat.a
+# What compiler and linker know is asked once.
+$B/hard:
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(LIBS)
+	@for flags in -fstack-clash-protection -fcf-protection \
+	    -mbranch-protection=standard \
+	    '-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3'; do \
+	    echo '#include <stdio.h>' | $(CC) -O2 -Werror $$flags -x c -c \
+	    -o /dev/null - 2>/dev/null && echo $$flags; done >$@ || :
+
+$B/static:
+	@mkdir -p $(@D)
+	@echo 'int main(void){return 0;}' | $(CC) -static-pie -x c -o /dev/null - \
+	    -ldb $(CORE) 2>/dev/null && echo -static-pie >$@ || : >$@
+
+# Apache execs a program for every request, so what runs most often is linked
+# statically, where there are archives to do so: it starts in half the time.
+# libcurl has none: what doesn't link without it calls HipChat.  (What the
+# linker says of getaddrinfo, which only Berkeley DB's archive names, goes too.)
+$B/cgi-bin/%: $B/obj/cgi-bin/%.o $B/libhipchat.a | $B/static
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(STATIC) -ldb $(CORE) 2>/dev/null || \
+	    $(LINK) -o $@ $^ -lcurl -ldb $(CORE)
 
 $B/cgi-bin/courier: $B/obj/common/courier.o $B/libhipchat.a
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(LIBS)
+	$(LINK) -o $@ $^ -lcurl -ldb $(CORE)
 
 $B/libhipchat.a: $(COMMON)
 	rm -f $@; ar rcs $@ $^
 
-$B/obj/%.o: %.c
+$B/obj/%.o: %.c | $B/hard
 	@mkdir -p $(@D)
 	$(COMPILE) $(DEFINES) -c -o $@ $<
 
-# built anew when the installed paths change
+# built again when the installed paths change; these go into C, a shell, sed and
+# Apache's configuration, so they are refused if one of those could trip
 $B/obj/common/config.o: $B/paths
 $B/paths: FORCE
 	@mkdir -p $(@D)
+	@case :$$PATHS in *:[!/]* | *[!A-Za-z0-9/._+,@:~-]*) echo 'make: prefix,' \
+	    'CGIDIR, DATADIR, STATEDIR, SYSCONFDIR: not an absolute path of' \
+	    'letters, digits and . _ + , @ ~ - only' >&2; exit 1;; esac
 	@echo '$(STATEDIR) $(DATADIR) $(SYSCONFDIR)' | cmp -s - $@ || \
 	    echo '$(STATEDIR) $(DATADIR) $(SYSCONFDIR)' >$@
+$B/paths: export PATHS = $(CGIDIR):$(DATADIR):$(STATEDIR):$(SYSCONFDIR)
 $B/obj/common/config.o: DEFINES = -DDATA_DIR='"$(STATEDIR)"' \
 	-DTEMPLATE_DIR='"$(DATADIR)/templates"' \
 	-DCONFIG_FILE='"$(SYSCONFDIR)/hipchat-cgi.conf"'
@@ -97,13 +111,15 @@ include t/check.mk
 install: all
 	install -d "$(DESTDIR)$(CGIDIR)" "$(DESTDIR)$(DATADIR)/templates"
 	install -d -m 700 "$(DESTDIR)$(STATEDIR)"
-	install $(PROGRAMS:%=$B/cgi-bin/%) "$(DESTDIR)$(CGIDIR)"
-	install -m 644 templates/capabilities.json \
-	    "$(DESTDIR)$(DATADIR)/templates"
-	sed -e '/^Define HIPCHAT_CGIDIR/s|/.*|$(CGIDIR)|' \
-	    -e '/^Define HIPCHAT_TEMPLATE_DIR/s|/.*|$(DATADIR)/templates|' \
-	    -e '/^Define HIPCHAT_DATA_DIR/s|/.*|$(STATEDIR)|' \
-	    httpd.conf.sample >"$(DESTDIR)$(DATADIR)/httpd.conf"
+	@# New files are renamed over the old ones, which may be running.
+	set -e; put() { install -m $$1 "$$2" "$$3.new"; mv -f "$$3.new" "$$3"; }; \
+	for program in $(PROGRAMS); do \
+	    put 755 $B/cgi-bin/$$program "$(DESTDIR)$(CGIDIR)/$$program"; done; \
+	put 644 templates/capabilities.json \
+	    "$(DESTDIR)$(DATADIR)/templates/capabilities.json"; \
+	sed -e 's|@CGIDIR@|$(CGIDIR)|' -e 's/@ENDPOINTS@/$(NAMES)/' \
+	    httpd.conf.sample | \
+	put 644 /dev/stdin "$(DESTDIR)$(DATADIR)/httpd.conf"
 
 uninstall:
 	rm -f $(PROGRAMS:%="$(DESTDIR)$(CGIDIR)/%") \

@@ -57,7 +57,7 @@ fuzz:
 	    -fsanitize=fuzzer-no-link"
 	@B=$B/fuzz t/fuzz/run.sh $(FUZZ_S)
 fuzzers: $(FUZZERS)
-$B/fuzz/%: t/fuzz/%.c $B/libhipchat.a
+$B/fuzz/%: t/fuzz/%.c $B/libhipchat.a | $B/hard
 	@mkdir -p $(@D)
 	$(COMPILE) -fsanitize=fuzzer -o $@ $^ -lcurl -ldb $(CORE)
 

@@ -100,6 +100,7 @@ run() {
 		Its data        $tmp/data
 		Logs            $tmp/apache/error_log
 		                $tmp/apache/access_log
+		                $tmp/data/courier.log
 		                $tmp/hipchatd.log
 
 		The endpoints, as HipChat calls them; paste what you like, in this order.

@@ -7,8 +7,9 @@
 #	browser	make browser
 #
 # Looks for the header, command or library itself, so it does not care how that
-# came here, and says nothing when all is there.  Otherwise it says what it
-# installs, and does so with apt-get, dnf or apk; with sudo unless it is root.
+# came here, and says nothing when all is there.  Otherwise it prints the command
+# that it is going to run, of apt-get, dnf or apk, with sudo unless it is root;
+# with DEPS=no it says what is missing and leaves it at that.
 set -eu
 
 # PURPOSE  KIND  WHAT  and its package on Debian, Fedora and Alpine.
@@ -76,10 +77,15 @@ done
 
 [ -n "$(missing 1)" ] || exit 0
 
+if [ "${DEPS:-}" = no ]; then
+	echo "$0: missing, in Debian's names: $(missing 1)" >&2
+	exit 0
+fi
+
 if command -v apt-get >/dev/null; then
 	column=1 update='apt-get -q update'
-	install='env DEBIAN_FRONTEND=noninteractive apt-get -q -y
-		--no-install-recommends install'
+	install='env DEBIAN_FRONTEND=noninteractive'
+	install="$install apt-get -q -y --no-install-recommends install"
 elif command -v dnf >/dev/null; then
 	column=2 update=: install='dnf -q -y install'
 elif command -v apk >/dev/null; then
@@ -98,7 +104,8 @@ if [ -n "$sudo" ] && ! command -v sudo >/dev/null; then
 	exit 1
 fi
 
-echo "Installing: $packages"
+echo "Missing; DEPS=no leaves them alone.  Installing, by"
+echo "	${sudo:+$sudo }$install $packages"
 # unquoted, as they are several words each
 # shellcheck disable=SC2086
 {

@@ -14,19 +14,18 @@ mode() { stat -c %a "$tmp/host/$1"; }
 
 lib=opt/hipchat/lib/hipchat-cgi share=opt/hipchat/share/hipchat-cgi
 ok 'make install' to_host install || diag "$(cat "$tmp/make")"
-is "$(installed)" "./$lib/capabilities
-./$lib/courier
-./$lib/echo
-./$lib/installed
-./$lib/uninstalled
+programs=$({ (cd cgi-bin && ls *.c | sed 's/\.c$//'); echo courier; } | sort)
+is "$(installed)" "$(echo "$programs" | sed "s|^|./$lib/|")
 ./$share/httpd.conf
 ./$share/templates/capabilities.json" 'what is installed'
 is "$(mode $lib/echo) $(mode $share/httpd.conf) $(mode srv/hipchat)" \
 	'755 644 700' 'its modes'
-is "$(sed -n 's/^Define //p' "$tmp/host/$share/httpd.conf")" \
-	'HIPCHAT_CGIDIR /opt/hipchat/lib/hipchat-cgi
-HIPCHAT_TEMPLATE_DIR /opt/hipchat/share/hipchat-cgi/templates
-HIPCHAT_DATA_DIR /srv/hipchat' 'its paths in the configuration'
+names=$(echo "$programs" | grep -vx courier | tr '\n' '|')
+is "$(grep -v '^[[:space:]]*#' "$tmp/host/$share/httpd.conf" |
+	grep -E '@|/opt|/usr|echo')" \
+	"ScriptAliasMatch \"^\${HIPCHAT_URL}(${names%|})(/.*)?\$\" \"/$lib/\$1\$2\"
+<Directory \"/$lib\">
+	<FilesMatch \"^(${names%|})\$\">" 'its paths and names in the configuration'
 env -i ${ASAN_OPTIONS:+"ASAN_OPTIONS=$ASAN_OPTIONS"} \
 	"$tmp/host/$lib/courier" --status >"$tmp/out" 2>&1
 like "$(cat "$tmp/out")" '/srv/hipchat' 'and in the programs'
@@ -38,6 +37,37 @@ like "$(cat "$tmp/stderr")" '/opt/hipchat/share/hipchat-cgi/templates' \
 	'... is looked for where it was installed'
 B=$cgi_was
 
+# Over a system at work: what runs meanwhile runs, the old or the new.
+ask() {
+	while [ ! -e "$tmp/enough" ]; do
+		"$tmp/host/$lib/echo" >"$tmp/asked" 2>&1 &&
+			grep -q '^Status: [1-4]' "$tmp/asked" ||
+			echo "status $?" >>"$tmp/unanswered"
+	done
+}
+: >"$tmp/unanswered"
+env -i PATH="$PATH" ${ASAN_OPTIONS:+"ASAN_OPTIONS=$ASAN_OPTIONS"} \
+	REQUEST_METHOD=GET "$tmp/host/$lib/echo" >"$tmp/out" 2>&1
+like "$(cat "$tmp/out")" '^Status: 405' 'a program that runs'
+REQUEST_METHOD=GET ask &
+asker=$!
+again=0
+for round in 1 2 3 4 5 6 7 8 9 10; do
+	to_host install || again=$((again + 1))
+done
+: >"$tmp/enough"
+wait "$asker"
+is "$again $(cat "$tmp/unanswered")" '0 ' 'installed ten times, and never missing'
+
+# What a shell, sed or Apache's configuration would trip over is refused.
+for odd in '/opt/hip chat' '/opt/a&b' '/opt/a|b' opt/hipchat '/opt/a"b'; do
+	ok "prefix=$odd is refused" \
+		no run_make install DESTDIR="$tmp/odd" prefix="$odd"
+	like "$(cat "$tmp/make")" '^make: prefix, .* not an absolute path' \
+		"prefix=$odd: why"
+done
+ok '... and nothing is installed' [ ! -e "$tmp/odd" ]
+
 echo other >"$tmp/host/$lib/other"
 ok 'make uninstall' to_host uninstall || diag "$(cat "$tmp/make")"
 is "$(installed)" "./$lib/other" 'removes what it has installed, and that only'
@@ -46,4 +76,15 @@ rm "$tmp/host/$lib/other"
 ok 'and once more' to_host uninstall || diag "$(cat "$tmp/make")"
 is "$(cd "$tmp/host" && find . -path '*hipchat-cgi*'; ls "$tmp/host/srv")" \
 	hipchat 'STATEDIR stays, and no other directory'
+
+# The same bytes come out of any directory.
+for place in "$tmp/here" "$tmp/over there"; do
+	mkdir "$place"
+	cp -R Makefile cgi-bin common t "$place"
+	ok "it builds in ${place##*/}" make -s --no-print-directory \
+		-C "$place" B=build all
+	(cd "$place/build/cgi-bin" && sha256sum *) >"$tmp/sums.${place##*/}"
+done
+is "$(cat "$tmp/sums.over there")" "$(cat "$tmp/sums.here")" \
+	'the same programs'
 done_testing

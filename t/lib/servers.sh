@@ -47,11 +47,12 @@ install() {
 
 # start_apache [event|prefork] [NAME=VALUE…]
 #
-# Apache on a free loopback port with httpd.conf.sample itself, its three
-# paths replaced and the settings added; sets $ADDON, the add-on's base URL.
+# Apache on a free loopback port with httpd.conf.sample itself, filled in
+# as by "make install"; sets $ADDON, the add-on's base URL.
 # event comes with mod_cgid (the default), prefork with mod_cgi.  Programs and
 # templates are copied, so a checkout under a closed home directory will do.
-# More configuration may be put into $tmp/extra.conf first.
+# More configuration may be put into $tmp/extra.conf first, and what has to
+# come before the sample into $tmp/before.conf.
 start_apache() {
 	apache_mpm=event apache_cgi=cgid
 	case ${1:-} in
@@ -65,9 +66,9 @@ start_apache() {
 		cp "$B"/cgi-bin/* "$tmp/cgi-bin/"
 	fi
 	find_apache
-	sed -e "/^Define HIPCHAT_CGIDIR/s|/.*|$tmp/cgi-bin|" \
-		-e "/^Define HIPCHAT_TEMPLATE_DIR/s|/.*|$tmp/templates|" \
-		-e "/^Define HIPCHAT_DATA_DIR/s|/.*|$tmp/data|" \
+	apache_names=$(ls "$tmp/cgi-bin" | grep -vx courier | tr '\n' '|')
+	sed -e "s|@CGIDIR@|$tmp/cgi-bin|" \
+		-e "s/@ENDPOINTS@/${apache_names%|}/" \
 		httpd.conf.sample >"$apache_dir/addon.conf"
 	apache_settings "$@" >"$apache_dir/settings.conf"
 
@@ -126,9 +127,9 @@ resumed() { grep -c 'resuming normal operations' "$tmp/apache/error_log"; }
 more_resumed() { [ "$(resumed)" -gt "$graceful_count" ]; }
 
 apache_settings() {
-	# <Location> is merged last, so it wins over what the sample says.
 	echo '<Location "/">'
 	for apache_setting in HIPCHAT_CONFIG="$no_settings" \
+		HIPCHAT_DATA_DIR="$tmp/data" HIPCHAT_TEMPLATE_DIR="$tmp/templates" \
 		HIPCHAT_ALLOWED_HOSTS="${HIPCHAT:-*.hipchat.com}" \
 		HIPCHAT_COURIER_IDLE=1 \
 		${ASAN_OPTIONS:+"ASAN_OPTIONS=$ASAN_OPTIONS"} \
@@ -164,6 +165,7 @@ apache_conf() {
 		LogFormat "%h %t \"%r\" %>s %b" common
 		CustomLog "$apache_dir/access_log" common
 		DocumentRoot "$apache_dir/htdocs"
+		IncludeOptional "$tmp/before.conf"
 		Include "$apache_dir/addon.conf"
 		Include "$apache_dir/settings.conf"
 		IncludeOptional "$tmp/extra.conf"
