@@ -69,7 +69,9 @@ $unauthorized
 refused() { is "$(outcome)" "$silently_refused" "$1: refused"; }
 
 accepted() {
-	is "$status $(cat "$tmp/body" "$tmp/stderr")" '204 ' "$1: accepted"
+	is "$status $(cat "$tmp/body")" '204 ' "$1: accepted"
+	like "$(cat "$tmp/stderr")" "^echo: [0-9-]+: queued, .*, webhook message-" \
+		"$1: one line, with both ids"
 	is "$(cat "$box"/outbox/new/* | jq -r .notification.message)" "text $n" \
 		"$1: and queued"
 	rm -f "$box"/outbox/new/*

@@ -75,7 +75,7 @@ duplicates() {
 	courier
 	ok 'duplicates: then the old key goes' \
 		[ ! -e "$box/outbox/seen/$key" ]
-	like "$(cat "$box/courier.log")" ': dropped, a duplicate$' \
+	like "$(cat "$box/courier.log")" ': dropped, a duplicate, webhook m[12]$' \
 		'duplicates: in the log'
 }
 
@@ -90,10 +90,10 @@ killed() {
 	ok 'killed: a message is in flight' wait_for under_way "$room1"
 	stop_courier
 	is "$(files new)" 1 'killed: it is still queued'
-	webhook "$a" "$room1" m-kill2 kill2 HIPCHAT_COURIER="$the_courier"
+	webhook "$a" "$room1" m-k2 kill2 HIPCHAT_COURIER="$the_courier"
 	ok 'killed: the next webhook starts a courier, which delivers both' \
 		wait_for has_said "$room1" kill 'kill1 kill2'
-	webhook "$a" "$room1" m-kill3 kill3 HIPCHAT_COURIER="$the_courier"
+	webhook "$a" "$room1" m-k3 kill3 HIPCHAT_COURIER="$the_courier"
 	ok 'killed: and one more' \
 		wait_for has_said "$room1" kill 'kill1 kill2 kill3'
 	control POST release
@@ -323,7 +323,7 @@ orphan() {
 	courier
 	nothing_left orphan
 	is "$(calls "$room6") $(tokens)" '0 0' 'orphan: HipChat is not asked'
-	like "$(cat "$box/courier.log")" ": dropped, $gone is not installed\$" \
+	like "$(cat "$box/courier.log")" ": dropped, $gone is not installed, webhook m-" \
 		'orphan: the log says so'
 }
 

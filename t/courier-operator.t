@@ -86,7 +86,7 @@ usage() {
 	courier
 	settings=
 	is "$rc" 1 'a bad setting: exit status'
-	like "$(cat "$tmp/stderr")" ' courier: environment: HIPCHAT_COURIER_IDLE: ' \
+	like "$(cat "$tmp/stderr")" '^courier: environment: HIPCHAT_COURIER_IDLE: ' \
 		'a bad setting is named'
 	is "$(files new)" 1 'a bad setting changes nothing'
 }
@@ -112,7 +112,7 @@ logging() {
 	fresh logging
 	queue "$a" "$room1" log1
 	courier
-	like "$(cat "$box/courier.log")" "^20[0-9-]{8} [0-9:]{8} courier: [0-9]+-[0-9]+-[0-9]+: delivered to room $room1 of $a\$" \
+	like "$(cat "$box/courier.log")" "^20[0-9-]{8}T[0-9:]{8}Z courier: [0-9]+-[0-9]+-[0-9]+: delivered to room $room1 of $a, webhook m-" \
 		'courier.log: one line an event'
 	is "$(wc -l <"$box/courier.log" | tr -d ' ')" 1 'courier.log: and no more'
 	yes 'a line of an old log, which is long enough by now' |

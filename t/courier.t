@@ -83,7 +83,7 @@ hanging() {
 	ok 'hanging: meanwhile the call hangs' under_way "$room1"
 	is "$(said "$room1" hang)" '' 'hanging: and nothing was said'
 	queue "$c" "$room3" hang5
-	webhook "$c" "$room3" m-hang6 hang6
+	webhook "$c" "$room3" m-h6 hang6
 	ok 'hanging: as are messages that come now' \
 		wait_for has_said "$room3" hang 'hang5 hang6'
 	control POST release
@@ -171,7 +171,7 @@ beside() {
 	ok 'nor another room of the same' \
 		wait_for has_said "$room6" side 'side5 side6'
 	queue "$b" "$room2" side7
-	webhook "$b" "$room2" m-side8 side8
+	webhook "$b" "$room2" m-s8 side8
 	queue "$all" "$room6" side9
 	ok 'a courier that waits hears of new messages' \
 		wait_for has_said "$room2" side 'side4 side7 side8'

@@ -30,6 +30,7 @@ test  command curl               curl                 curl               curl
 test  command jq                 jq                   jq                 jq
 test  command prove              perl                 perl-Test-Harness  perl-utils
 test  command openssl            openssl              openssl            openssl
+test  command strace             strace               strace             strace
 asan  library libasan.so         gcc                  libasan            -
 asan  library libubsan.so        gcc                  libubsan           -
 lint  command clang              clang                clang              clang

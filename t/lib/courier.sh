@@ -112,7 +112,9 @@ queue() {
 	queue_id=$1 queue_room=$2
 	shift 2
 	for queue_text; do
-		webhook "$queue_id" "$queue_room" "m-$queue_text" "$queue_text"
+		# an id without the text, which must not be in a log
+		webhook "$queue_id" "$queue_room" \
+			"m-$(printf %s "$queue_text" | cksum)" "$queue_text"
 		[ "$status" = 204 ] || die "echo: $(cat "$tmp/stderr")"
 	done
 }
@@ -134,6 +136,7 @@ courier() {
 	# shellcheck disable=SC2086 # one word a setting
 	(exec_courier $settings timeout 300 "$the_courier" "$@") \
 		>"$tmp/out" 2>"$tmp/stderr" </dev/null || rc=$?
+	untimed "$tmp/stderr"
 }
 
 # start_courier [ARGUMENT…]: in the background, as $courier_pid

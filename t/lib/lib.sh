@@ -130,7 +130,7 @@ die() {
 # environment or replace what is in it, -u takes a variable out of it.
 #
 # Sets $status (200 when the program named none) and $rc, its exit status,
-# and fills $tmp/headers, $tmp/body and $tmp/stderr.
+# and fills $tmp/headers, $tmp/body and $tmp/stderr, whose times it takes off.
 cgi() {
 	cgi_program=$B/cgi-bin/$1 cgi_method=$2 cgi_length=''
 	cgi_script=/$1
@@ -159,6 +159,7 @@ cgi() {
 		HIPCHAT_WEBHOOK_AUTH=none HIPCHAT_COURIER_IDLE=1 \
 		env "$@" timeout 120 "$cgi_program" \
 		<"$tmp/request" >"$tmp/response" 2>"$tmp/stderr" || rc=$?
+	untimed "$tmp/stderr"
 
 	cgi_cr=$(printf '\r')
 	sed "/^$cgi_cr\{0,1\}\$/q" "$tmp/response" >"$tmp/headers.raw"
@@ -186,6 +187,11 @@ http() {
 		2>"$tmp/stderr") || rc=$? status=000
 	tr -d '\r' <"$tmp/headers.raw" >"$tmp/headers"
 	[ "$http_method" != HEAD ] || : >"$tmp/body"
+}
+
+# untimed FILE: takes the time off each line of a log
+untimed() {
+	sed -i 's/^[0-9]\{4\}\(-[0-9][0-9]\)\{2\}T[0-9:]\{8\}Z //' "$1"
 }
 
 # header NAME: its value in the last response, nothing when it is not there
