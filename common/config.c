@@ -16,6 +16,7 @@
 
 #include "config.h"
 #include "hosts.h"
+#include "io.h"
 #include "log.h"
 #include "status.h"
 
@@ -310,19 +311,17 @@ check_file(const struct value *here, int fd)
 static int
 fetch(const struct value *here, int fd, char *text, size_t *len)
 {
-	ssize_t n = 0;
 	int status = check_file(here, fd);
+	ssize_t n;
 
 	if (status != 0)
 		return status;
-	while (*len < CONFIG_FILE_MAX &&
-	    (n = read(fd, text + *len, CONFIG_FILE_MAX - *len)) > 0)
-		*len += (size_t)n;
-	if (n < 0)
+	if ((n = io_read(fd, text, CONFIG_FILE_MAX)) < 0)
 		return refuse(here, "%s", strerror(errno));
-	if (*len == CONFIG_FILE_MAX)
+	if (n == CONFIG_FILE_MAX)
 		return refuse(here, "larger than %d bytes",
 		    CONFIG_FILE_MAX - 1);
+	*len = (size_t)n;
 	return 0;
 }
 
