@@ -58,9 +58,8 @@ waiting() {
 		grep -q poll "/proc/$1/wchan" 2>/dev/null
 }
 hang_up() {
-	kill "$echo_pid"
-	wait "$echo_pid" || :
 	exec 9<&-
+	wait "$echo_pid" || :
 }
 
 box=$tmp/data length=100

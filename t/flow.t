@@ -57,7 +57,8 @@ descriptor() {
 	http GET "$ADDON/capabilities"
 	is "$status" 200 "$mpm: descriptor"
 	is "$(header Content-Type)" application/json "$mpm: its type"
-	is "$(header Cache-Control)" 'public, max-age=60' "$mpm: its life"
+	is "$(header Cache-Control) $(header Vary)" 'private, max-age=60 Host' \
+		"$mpm: its life"
 	json .links.self "$ADDON/capabilities" "$mpm: links.self"
 	json .capabilities.installable.callbackUrl "$ADDON/installed" \
 		"$mpm: callbackUrl"
@@ -104,10 +105,10 @@ surface() {
 		is "$status" 404 "$mpm: GET $path"
 	done
 
-	head -c 70000 /dev/zero >"$tmp/zeros"
+	head -c 270000 /dev/zero >"$tmp/zeros"
 	http POST "$ADDON/echo" --data-binary "@$tmp/zeros"
-	is "$status" 413 "$mpm: 70 kB"
-	json .error.code 413 "$mpm: 70 kB: the add-on's own refusal"
+	is "$status" 413 "$mpm: 270 kB"
+	json .error.code 413 "$mpm: 270 kB: the add-on's own refusal"
 	http POST "$ADDON/echo" --data-binary "@$tmp/zeros" \
 		-H 'Transfer-Encoding: chunked'
 	is "$status" 411 "$mpm: a body of unknown length"

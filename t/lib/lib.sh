@@ -92,10 +92,11 @@ json() {
 	is "$(jq -r "$1" "$tmp/body" 2>&1)" "$2" "$3"
 }
 
-# quiet FILE NAME [ERE]: the file holds no line but those that match the ERE
-# and Apache's notices.  A sanitizer's report fails whatever the ERE says.
+# quiet FILE NAME [ERE]: the file holds no line but those that match the ERE,
+# Apache's notices, and that a message was queued.  A sanitizer's report fails
+# whatever the ERE says.
 quiet() {
-	quiet_notice='^\[[^]]*\] \[[a-z_]*:notice\] '
+	quiet_notice='^\[[^]]*\] \[[a-z_]*:notice\] |: [0-9]+-[0-9]+-[0-9]+: queued, '
 	quiet_got=$( # grep's own complaint, should the file be missing, counts
 		grep -E 'Sanitizer|runtime error:' "$1" 2>&1
 		grep -Ev -e "$quiet_notice" -e "${3:-^\$}" "$1" 2>&1
