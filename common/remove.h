@@ -1,12 +1,12 @@
 /*
- * removal: HipChat says in three forms that an installation is gone, and each
+ * remove: HipChat says in three forms that an installation is gone, and each
  * has its proof.
  *
  * All functions return 0 or an HTTP status, with the reason in the log.  To
  * remove an id that is not known is success.
  */
-#ifndef REMOVAL_H
-#define REMOVAL_H
+#ifndef REMOVE_H
+#define REMOVE_H
 
 #include "cgi.h"
 #include "config.h"
@@ -23,7 +23,7 @@ struct removal {
  * or as a form.  A GET needs both URLs, a POST oauthId or installable_url, and
  * a redirect_url must be on an allowed host.  Returns 0 or 400.
  */
-int removal_read(struct removal *removal, struct cgi *cgi,
+int remove_read(struct removal *removal, struct cgi *cgi,
     const struct config *cfg);
 
 /*
@@ -31,7 +31,7 @@ int removal_read(struct removal *removal, struct cgi *cgi,
  * credentials; refused, the installation is removed.  Returns 409 when the
  * token is still granted, 503 when HipChat does not answer.
  */
-int removal_by_id(const struct config *cfg, const char *oauth_id);
+int remove_by_id(const struct config *cfg, const char *oauth_id);
 
 /*
  * Form B: a browser came.  GET the document at installable_url, on an
@@ -39,6 +39,6 @@ int removal_by_id(const struct config *cfg, const char *oauth_id);
  * another host or when the document holds another secret than the stored
  * one, 502 when there is no such document.
  */
-int removal_by_document(const struct config *cfg, const char *url);
+int remove_by_document(const struct config *cfg, const char *url);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * removal: see removal.h.
+ * remove: see remove.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include "json.h"
 #include "log.h"
 #include "outbox.h"
-#include "removal.h"
+#include "remove.h"
 #include "store.h"
 
 static int
@@ -90,7 +90,7 @@ check(const struct removal *r, struct cgi *cgi, const struct config *cfg)
 }
 
 int
-removal_read(struct removal *removal, struct cgi *cgi,
+remove_read(struct removal *removal, struct cgi *cgi,
     const struct config *cfg)
 {
 	int status;
@@ -139,7 +139,7 @@ forget(const struct store *st, const struct installation *inst,
 }
 
 int
-removal_by_id(const struct config *cfg, const char *oauth_id)
+remove_by_id(const struct config *cfg, const char *oauth_id)
 {
 	struct installation inst;
 	struct datadir dir;
@@ -158,7 +158,7 @@ removal_by_id(const struct config *cfg, const char *oauth_id)
 }
 
 int
-removal_by_document(const struct config *cfg, const char *url)
+remove_by_document(const struct config *cfg, const char *url)
 {
 	char oauth_id[STORE_ID_MAX], secret[STORE_SECRET_MAX];
 	struct installation inst;
