@@ -39,7 +39,7 @@
 #include "hipchat.h"
 #include "json.h"
 #include "log.h"
-#include "operate.h"
+#include "outboxctl.h"
 #include "queue.h"
 #include "sandbox.h"
 
@@ -749,10 +749,10 @@ main(int argc, char **argv)
 		    strcmp(what, "--linger") == 0);
 	if (strcmp(what, "--status") == 0 && argc <= 3 &&
 	    (argc == 2 || strcmp(argv[2], "--json") == 0))
-		return operate_status(&cfg, argc == 3);
+		return outboxctl_status(&cfg, argc == 3);
 	if (strcmp(what, "--retry") == 0 && argc == 3)
-		return operate_retry(&cfg, argv[2]);
+		return outboxctl_retry(&cfg, argv[2]);
 	if (strcmp(what, "--drop") == 0 && argc == 3)
-		return operate_drop(&cfg, argv[2]);
+		return outboxctl_drop(&cfg, argv[2]);
 	return usage();
 }

@@ -1,11 +1,11 @@
 /*
- * operate: what an operator does to the outbox by hand, courier or not.
+ * outboxctl: what an operator does to the outbox by hand, courier or not.
  *
  * All functions return the exit status of the program: 0, or 1 with the
  * reason on standard error.
  */
-#ifndef OPERATE_H
-#define OPERATE_H
+#ifndef OUTBOXCTL_H
+#define OUTBOXCTL_H
 
 #include <stdbool.h>
 
@@ -15,15 +15,15 @@
  * Print, for each installation, how many messages are queued and failed,
  * until when they are deferred, and the last error; as JSON if so wanted.
  */
-int operate_status(const struct config *cfg, bool json);
+int outboxctl_status(const struct config *cfg, bool json);
 
 /*
  * Put failed messages into the queue again, as if they had arrived now:
  * all, those of an installation, or the one of that file name.
  */
-int operate_retry(const struct config *cfg, const char *id);
+int outboxctl_retry(const struct config *cfg, const char *id);
 
 /* Remove messages, queued and failed: of an installation, or that one. */
-int operate_drop(const struct config *cfg, const char *id);
+int outboxctl_drop(const struct config *cfg, const char *id);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * operate: see operate.h.  A courier that runs meanwhile notices: it skips
+ * outboxctl: see outboxctl.h.  A courier that runs meanwhile notices: it skips
  * files that are gone, and is woken for new ones.
  */
 #include <stdio.h>
@@ -9,8 +9,8 @@
 
 #include "json.h"
 #include "log.h"
-#include "operate.h"
 #include "outbox.h"
+#include "outboxctl.h"
 #include "store.h"
 
 /* The data directory, which must be ours, and the outbox in it. */
@@ -164,7 +164,7 @@ print_report(struct json_object *report, bool json)
 }
 
 int
-operate_status(const struct config *cfg, bool json)
+outboxctl_status(const struct config *cfg, bool json)
 {
 	struct json_object *report;
 	struct datadir dir;
@@ -241,7 +241,7 @@ report_treated(const char *verb, int n)
 }
 
 int
-operate_retry(const struct config *cfg, const char *id)
+outboxctl_retry(const struct config *cfg, const char *id)
 {
 	struct datadir dir;
 	struct outbox box;
@@ -258,7 +258,7 @@ operate_retry(const struct config *cfg, const char *id)
 }
 
 int
-operate_drop(const struct config *cfg, const char *id)
+outboxctl_drop(const struct config *cfg, const char *id)
 {
 	struct datadir dir;
 	struct outbox box;
