@@ -42,6 +42,7 @@
 #include "outboxctl.h"
 #include "queue.h"
 #include "sandbox.h"
+#include "status.h"
 
 #define LOG_FILE "courier.log"
 
@@ -279,7 +280,7 @@ begin(struct courier *c, struct lane *lane, enum lane_stage stage,
 	}
 	http_free(&lane->call);
 	/* a setting can be mended: keep the message while it may be sent */
-	back_off(c, lane, status == 403 ? "not on a host of "
+	back_off(c, lane, status == HOST_NOT_ALLOWED ? "not on a host of "
 	    "HIPCHAT_ALLOWED_HOSTS" : "libcurl: out of memory");
 }
 

@@ -2,7 +2,8 @@
  * hipchat: HipChat's REST API, version 2, as far as an add-on needs it.
  *
  * All functions return 0 or an HTTP status, with the reason in the log:
- *	403	a host that is not allowed, or HipChat refuses the secret
+ *	403	HipChat refuses the secret
+ *	HOST_NOT_ALLOWED	so HipChat was not asked
  *	502	HipChat did not answer, or not as its documentation says
  */
 #ifndef HIPCHAT_H
