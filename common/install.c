@@ -8,6 +8,7 @@
 #include "hipchat.h"
 #include "install.h"
 #include "log.h"
+#include "status.h"
 
 /* What is stored under this id, in *old; an empty one if nothing is. */
 static int
@@ -16,15 +17,16 @@ look_up(const struct store *st, const struct installation *inst,
 {
 	const int status = store_find(st, inst->oauth_id, old);
 
-	if (status == 404) {
+	if (status == HTTP_NOT_FOUND) {
 		memset(old, 0, sizeof(*old));
 		return 0;
 	}
 	if (status == 0 &&
 	    strcmp(old->capabilities_url, inst->capabilities_url) != 0) {
-		log_line("%s was installed by another HipChat, %s",
-		    inst->oauth_id, old->capabilities_url);
-		return 403;
+		log_line("%s is installed from another URL; \"courier "
+		    "--forget %s\" lets it be installed anew; stored is %s",
+		    inst->oauth_id, inst->oauth_id, old->capabilities_url);
+		return HTTP_FORBIDDEN;
 	}
 	return status;
 }

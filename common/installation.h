@@ -32,6 +32,9 @@ struct token {
 	int64_t expires;		/* Unix time; from then on invalid */
 };
 
+/* Is the text an id that an installation may have? */
+bool installation_id_fits(const char *id);
+
 /*
  * Read oauthId, oauthSecret, capabilitiesUrl, groupId and roomId from the JSON
  * that HipChat sent (Connect, server-side installation); text[len] must be

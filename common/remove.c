@@ -12,6 +12,7 @@
 #include "log.h"
 #include "outbox.h"
 #include "remove.h"
+#include "status.h"
 #include "store.h"
 
 static int
@@ -82,6 +83,8 @@ check(const struct removal *r, struct cgi *cgi, const struct config *cfg)
 	if (*r->oauth_id == '\0' && *r->installable_url == '\0')
 		return cgi_error(cgi, 400,
 		    "oauthId or installable_url is needed");
+	if (*r->oauth_id != '\0' && !installation_id_fits(r->oauth_id))
+		return cgi_error(cgi, 400, "oauthId: no installation has it");
 	if (*r->redirect_url != '\0' &&
 	    !http_url_allowed(cfg, r->redirect_url))
 		return cgi_error(cgi, 400,
@@ -146,6 +149,10 @@ remove_by_id(const struct config *cfg, const char *oauth_id)
 	struct store st;
 	int status;
 
+	if (!installation_id_fits(oauth_id)) {
+		log_line("%.64s: not the id of an installation", oauth_id);
+		return HTTP_NOT_FOUND;
+	}
 	if ((status = datadir_open(&dir, cfg->data_dir)) != 0)
 		return status;
 	if ((status = store_open(&st, &dir)) == 0)

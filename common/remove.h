@@ -28,8 +28,9 @@ int remove_read(struct removal *removal, struct cgi *cgi,
 
 /*
  * Forms A and C: only an id came.  Ask HipChat for a token with the stored
- * credentials; refused, the installation is removed.  Returns 409 when the
- * token is still granted, 503 when HipChat does not answer.
+ * credentials; refused, the installation is removed.  Returns 404 for what
+ * can't be an id, 409 when the token is still granted, 503 when HipChat does
+ * not answer.
  */
 int remove_by_id(const struct config *cfg, const char *oauth_id);
 

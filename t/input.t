@@ -52,10 +52,15 @@ cgi installed DELETE
 refused 404 'DELETE without an id'
 cgi installed DELETE PATH_INFO=/
 refused 404 'DELETE with an empty id'
-for id in unknown a/b ../../installations.db '%00' "'; --" \
-	"$(printf '\303\251\377')" "$(printf 'a\nb')" "$(printf '%09000d' 0)"; do
+for id in unknown - "$(printf '%0255d' 0)"; do
 	cgi installed DELETE PATH_INFO="/$id"
 	fine '204 No Content' 0 "DELETE of an unknown id, ${#id} bytes long"
+done
+for id in f3100c47/ / /f3100c47 a/b ../../installations.db '%00' "'; --" \
+	"$(printf '\303\251\377')" "$(printf 'a\nb')" "$(printf '%0256d' 0)" \
+	"$(printf '%09000d' 0)"; do
+	cgi installed DELETE PATH_INFO="/$id"
+	refused 404 "DELETE of no id, ${#id} bytes long"
 done
 unchanged 'methods and paths'
 
@@ -199,8 +204,9 @@ for member in .oauthId .oauthSecret .capabilitiesUrl; do
 done
 unfit installed "$good" .oauthId "\"$long\"" '"a/b"' '"a:b"' '"a%41"'
 unfit installed "$good" .oauthSecret "\"$long\""
+unfit installed "$good" .groupId null
 for member in .groupId .roomId; do
-	unfit installed "$good" "$member" null 0 -1 1.5 true '[]' '{}' '""' '"0"' \
+	unfit installed "$good" "$member" 0 -1 1.5 true '[]' '{}' '""' '"0"' \
 		'"-1"' '"+1"' '" 1"' '"1 "' '"0x10"' '"1e3"' '"x"' \
 		'"9999999999999999999"' 1e19
 done
@@ -215,7 +221,7 @@ unfit echo "$hook" .item.room.id null 0 -1 1.5 '"x"' '[]' '{}'
 unfit echo "$hook" .item.message null 7 '[]' '{}' '""'
 unfit echo "$hook" .item.message.message null 7 '[]' '{}' '""' '"a\u0000b"'
 unfit echo "$hook" .item.message.id 7 null '""' "\"$long\""
-unfit uninstalled "$gone" .oauthId null 7 '[]' '{}' '""' '"a\u0000b"' \
+unfit uninstalled "$gone" .oauthId null 7 '[]' '{}' '""' '"a\u0000b"' '"a/b"' \
 	"\"$longer\""
 for member in .redirect_url .installable_url; do
 	unfit uninstalled "$gone" "$member" null 7 '[]' '{}' '""' "\"$longer\""
@@ -224,6 +230,21 @@ put '%s,"groupId":9223372036854775808}' \
 	'{"oauthId":"i","oauthSecret":"s","capabilitiesUrl":"u"'
 post installed
 refused 400 'installed: .groupId = 2^63'
+
+# needed MEMBER VALUE ERE: the reason says what would do
+needed() {
+	unfit installed "$good" "$1" "$2"
+	like "$(cat "$tmp/stderr")" "JSON body: ${1#.}: $3" "... in the log: $3"
+}
+needed .oauthId "\"$long\"" '1 to 255 of A-Z '
+needed .oauthSecret "\"$long\"" '1 to 255 ASCII characters'
+needed .oauthSecret '"a b"' '.*, no blanks'
+needed .capabilitiesUrl "\"$longer\"" '1 to 2047 ASCII characters'
+
+# A room that is null is none.
+printf %s "$good" | jq -c '.roomId = null' >"$in"
+post installed
+refused 403 'installed: .roomId = null, from a host that is not allowed'
 
 # What is not asked for may be anything.
 put '%s,"x":[null,{"oauthId":7}],"event":7}' "${good%?}"
