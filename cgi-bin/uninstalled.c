@@ -20,7 +20,7 @@ uninstalled(struct cgi *cgi, struct process *process)
 	if (status != 0)
 		return status;
 	if (*gone.installable_url != '\0')
-		status = remove_by_document(cfg, gone.installable_url);
+		status = remove_by_document(cfg, &gone);
 	else
 		status = remove_by_id(cfg, gone.oauth_id);
 	if (status == 0 && *gone.redirect_url != '\0')

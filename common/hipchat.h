@@ -15,6 +15,19 @@
 #include "http.h"
 #include "installation.h"
 
+/* Host and port of a HipChat, terminating NUL included. */
+#define HIPCHAT_HOST_MAX 264
+
+/* The host of the installation's HipChat, with the port that its URL has. */
+void hipchat_host(const struct installation *inst,
+    char host[HIPCHAT_HOST_MAX]);
+
+/*
+ * Log what became of the installation: "ID of chat.example.com, room 7:
+ * installed", or "group 1" where it is for all rooms.
+ */
+void hipchat_log(const struct installation *inst, const char *what);
+
 /*
  * GET capabilities_url and fill token_url and api_url from HipChat's own
  * capabilities document, which must name itself by that URL and keep to

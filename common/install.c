@@ -52,6 +52,8 @@ install(const struct config *cfg, struct installation *inst)
 		status = store_put(&st, inst, &old);
 	if (status == 0)
 		status = store_put_token(&st, inst->oauth_id, &token);
+	if (status == 0)
+		hipchat_log(inst, "installed");
 	datadir_close(&dir);
 	return status;
 }

@@ -2,17 +2,20 @@
  * remove: HipChat says in three forms that an installation is gone, and each
  * has its proof.
  *
- * All functions return 0 or an HTTP status, with the reason in the log.  To
- * remove an id that is not known is success.
+ * All functions return 0 or an HTTP status, with the reason in the log, where
+ * each removal has a line, too.  To remove an id that is not known is success.
  */
 #ifndef REMOVE_H
 #define REMOVE_H
+
+#include <stdbool.h>
 
 #include "cgi.h"
 #include "config.h"
 
 /* What a request to /uninstalled may carry; "" where it does not. */
 struct removal {
+	bool browser;		/* a GET: the user's, to be sent back */
 	char oauth_id[CGI_URL_MAX];
 	char redirect_url[CGI_URL_MAX];
 	char installable_url[CGI_URL_MAX];
@@ -36,10 +39,13 @@ int remove_by_id(const struct config *cfg, const char *oauth_id);
 
 /*
  * Form B: a browser came.  GET the document at installable_url, on an
- * allowed host, and remove the installation that it names.  Returns 403 for
- * another host or when the document holds another secret than the stored
- * one, 502 when there is no such document.
+ * allowed host, and remove the installation that it names, if it holds the
+ * stored secret; if it holds none, as in forms A and C, but that a browser is
+ * not to be stopped by a 409: then 0, and the installation stays.  Returns 403
+ * when the document holds another secret than the stored one,
+ * HOST_NOT_ALLOWED, 502 when there is no such document.
  */
-int remove_by_document(const struct config *cfg, const char *url);
+int remove_by_document(const struct config *cfg,
+    const struct removal *removal);
 
 #endif

@@ -92,6 +92,9 @@ json() {
 
 # quiet FILE NAME [ERE]: the file holds no line but those that match the ERE
 # and Apache's notices.  A sanitizer's report fails whatever the ERE says.
+#
+# $installs is an ERE for the line about an installation.
+installs='installed: [0-9a-f-]{36} of [^ ]*, (room|group) [0-9]+: installed$'
 quiet() {
 	quiet_notice='^\[[^]]*\] \[[a-z_]*:notice\] '
 	quiet_got=$( # grep's own complaint, should the file be missing, counts
