@@ -9,6 +9,8 @@
  *	courier --retry ID|all	put failed messages into the queue again
  *	courier --drop ID	throw messages away, queued and failed ones;
  *				ID is an installation's or a message's
+ *	courier --list		the installations: id, host, room, since when
+ *	courier --forget ID	remove an installation without asking HipChat
  *
  * There is one courier at a time; a second one leaves at once.  outbox.h says
  * how it is woken, and how it leaves without leaving a message behind.
@@ -725,7 +727,8 @@ static int
 usage(void)
 {
 	fprintf(stderr, "usage: courier [--once | --linger | "
-	    "--status [--json] | --retry ID|all | --drop ID]\n");
+	    "--status [--json] | --retry ID|all | --drop ID |\n"
+	    "               --list | --forget ID]\n");
 	return 2;
 }
 
@@ -755,5 +758,9 @@ main(int argc, char **argv)
 		return outboxctl_retry(&cfg, argv[2]);
 	if (strcmp(what, "--drop") == 0 && argc == 3)
 		return outboxctl_drop(&cfg, argv[2]);
+	if (strcmp(what, "--list") == 0 && argc == 2)
+		return outboxctl_list(&cfg);
+	if (strcmp(what, "--forget") == 0 && argc == 3)
+		return outboxctl_forget(&cfg, argv[2]);
 	return usage();
 }

@@ -4,6 +4,7 @@
  * first look is there still.
  */
 #include <string.h>
+#include <time.h>
 
 #include "hipchat.h"
 #include "install.h"
@@ -48,6 +49,7 @@ install(const struct config *cfg, struct installation *inst)
 		status = hipchat_discover(cfg, inst);
 	if (status == 0)
 		status = hipchat_token(cfg, inst, &token);
+	inst->installed = (int64_t)time(NULL);
 	if (status == 0)
 		status = store_put(&st, inst, &old);
 	if (status == 0)

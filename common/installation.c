@@ -87,6 +87,8 @@ installation_load(const char *text, struct installation *inst)
 	    sizeof(inst->token_url)) || !copy_string(doc, "apiUrl",
 	    inst->api_url, sizeof(inst->api_url))))
 		why = "no tokenUrl or no apiUrl";
+	if (json_id(doc, "installed", &inst->installed) != 1)
+		inst->installed = 0;	/* a record of an older program */
 	json_object_put(doc);
 	return why;
 }
@@ -104,6 +106,8 @@ installation_json(const struct installation *inst)
 		json_add_int(doc, "roomId", inst->room_id);
 	json_add_string(doc, "tokenUrl", inst->token_url);
 	json_add_string(doc, "apiUrl", inst->api_url);
+	if (inst->installed != 0)
+		json_add_int(doc, "installed", inst->installed);
 	return doc;
 }
 

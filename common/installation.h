@@ -25,6 +25,7 @@ struct installation {
 	int64_t room_id;			/* 0: the whole group */
 	char token_url[STORE_URL_MAX];
 	char api_url[STORE_URL_MAX];
+	int64_t installed;			/* Unix time; 0: unknown */
 };
 
 struct token {

@@ -129,17 +129,18 @@ forget_messages(const struct datadir *dir, const char *oauth_id)
 }
 
 /*
- * Forget the installation, its token and its messages.  found is what
- * store_find() said: after a 404, a removal may have ended halfway.
+ * Forget the installation, its token and its messages, and log it in this
+ * word.  found is what store_find() said: after a 404, a removal may have
+ * ended halfway.
  */
 static int
 forget(const struct store *st, const struct installation *inst,
-    const char *oauth_id, int found)
+    const char *oauth_id, int found, const char *word)
 {
 	int status = found;
 
 	if (found == 0 && (status = store_remove(st, inst)) == 0)
-		hipchat_log(inst, "removed");
+		hipchat_log(inst, word);
 	return status == 0 || status == HTTP_NOT_FOUND ?
 	    forget_messages(st->installations.dir, oauth_id) : status;
 }
@@ -162,7 +163,7 @@ remove_by_id(const struct config *cfg, const char *oauth_id)
 		status = store_find(&st, oauth_id, &inst);
 	if (status == 0)
 		status = hipchat_removed(cfg, &inst);
-	status = forget(&st, &inst, oauth_id, status);
+	status = forget(&st, &inst, oauth_id, status, "removed");
 	datadir_close(&dir);
 	return status;
 }
@@ -202,9 +203,29 @@ remove_by_document(const struct config *cfg, const struct removal *removal)
 		status = store_find(&st, oauth_id, &inst);
 		if (status == 0)
 			status = prove(cfg, &inst, secret);
-		status = forget(&st, &inst, oauth_id, status);
+		status = forget(&st, &inst, oauth_id, status, "removed");
 	}
 	datadir_close(&dir);
 	/* HipChat may revoke it only when the browser is back */
 	return status == HTTP_CONFLICT && removal->browser ? 0 : status;
+}
+
+int
+remove_by_operator(const struct config *cfg, const char *oauth_id)
+{
+	struct installation inst;
+	struct datadir dir;
+	struct store st;
+	int found = 0, status;
+
+	if (!installation_id_fits(oauth_id))
+		return HTTP_NOT_FOUND;
+	if ((status = datadir_open(&dir, cfg->data_dir)) != 0)
+		return status;
+	if ((status = store_open(&st, &dir)) == 0) {
+		found = store_find(&st, oauth_id, &inst);
+		status = forget(&st, &inst, oauth_id, found, "forgotten");
+	}
+	datadir_close(&dir);
+	return status != 0 ? status : found;
 }

@@ -1,6 +1,6 @@
 /*
  * remove: HipChat says in three forms that an installation is gone, and each
- * has its proof.
+ * has its proof; or an operator says so.
  *
  * All functions return 0 or an HTTP status, with the reason in the log, where
  * each removal has a line, too.  To remove an id that is not known is success.
@@ -47,5 +47,11 @@ int remove_by_id(const struct config *cfg, const char *oauth_id);
  */
 int remove_by_document(const struct config *cfg,
     const struct removal *removal);
+
+/*
+ * The operator says so: nobody is asked, and a courier that runs goes on
+ * without it.  Here, an unknown id is a 404 (not logged).
+ */
+int remove_by_operator(const struct config *cfg, const char *oauth_id);
 
 #endif
