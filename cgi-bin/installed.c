@@ -10,7 +10,7 @@
  */
 #include "endpoint.h"
 #include "install.h"
-#include "removal.h"
+#include "remove.h"
 
 static int
 installed(struct cgi *cgi, struct process *process)
@@ -21,7 +21,7 @@ installed(struct cgi *cgi, struct process *process)
 	int status;
 
 	if (cgi->method == CGI_DELETE)
-		return removal_by_id(cfg, cgi->path_info + 1);
+		return remove_by_id(cfg, cgi->path_info + 1);
 	why = installation_parse(cgi->body, cgi->body_len, &inst);
 	if (why != NULL)
 		return cgi_error(cgi, HTTP_BAD_REQUEST, "JSON body: %s", why);

@@ -8,21 +8,21 @@
  * POST: the same two, or an oauthId, as JSON, form or query.
  */
 #include "endpoint.h"
-#include "removal.h"
+#include "remove.h"
 
 static int
 uninstalled(struct cgi *cgi, struct process *process)
 {
 	const struct config *cfg = &process->cfg;
 	struct removal gone;
-	int status = removal_read(&gone, cgi, cfg);
+	int status = remove_read(&gone, cgi, cfg);
 
 	if (status != 0)
 		return status;
 	if (*gone.installable_url != '\0')
-		status = removal_by_document(cfg, gone.installable_url);
+		status = remove_by_document(cfg, &gone);
 	else
-		status = removal_by_id(cfg, gone.oauth_id);
+		status = remove_by_id(cfg, gone.oauth_id);
 	if (status == 0 && *gone.redirect_url != '\0')
 		status = cgi_redirect(cgi, gone.redirect_url);
 	return status;

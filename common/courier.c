@@ -9,6 +9,8 @@
  *	courier --retry ID|all	put failed messages into the queue again
  *	courier --drop ID	throw messages away, queued and failed ones;
  *				ID is an installation's or a message's
+ *	courier --list		the installations: id, host, room, since when
+ *	courier --forget ID	remove an installation without asking HipChat
  *
  * There is one courier at a time; a second one leaves at once.  outbox.h says
  * how it is woken, and how it leaves without leaving a message behind.
@@ -39,9 +41,10 @@
 #include "hipchat.h"
 #include "json.h"
 #include "log.h"
-#include "operate.h"
+#include "outboxctl.h"
 #include "queue.h"
 #include "sandbox.h"
+#include "status.h"
 
 #define LOG_FILE "courier.log"
 
@@ -279,7 +282,7 @@ begin(struct courier *c, struct lane *lane, enum lane_stage stage,
 	}
 	http_free(&lane->call);
 	/* a setting can be mended: keep the message while it may be sent */
-	back_off(c, lane, status == 403 ? "not on a host of "
+	back_off(c, lane, status == HOST_NOT_ALLOWED ? "not on a host of "
 	    "HIPCHAT_ALLOWED_HOSTS" : "libcurl: out of memory");
 }
 
@@ -725,7 +728,8 @@ static int
 usage(void)
 {
 	fprintf(stderr, "usage: courier [--once | --linger | "
-	    "--status [--json] | --retry ID|all | --drop ID]\n");
+	    "--status [--json] | --retry ID|all | --drop ID |\n"
+	    "               --list | --forget ID]\n");
 	return 2;
 }
 
@@ -750,10 +754,14 @@ main(int argc, char **argv)
 		    strcmp(what, "--linger") == 0);
 	if (strcmp(what, "--status") == 0 && argc <= 3 &&
 	    (argc == 2 || strcmp(argv[2], "--json") == 0))
-		return operate_status(&cfg, argc == 3);
+		return outboxctl_status(&cfg, argc == 3);
 	if (strcmp(what, "--retry") == 0 && argc == 3)
-		return operate_retry(&cfg, argv[2]);
+		return outboxctl_retry(&cfg, argv[2]);
 	if (strcmp(what, "--drop") == 0 && argc == 3)
-		return operate_drop(&cfg, argv[2]);
+		return outboxctl_drop(&cfg, argv[2]);
+	if (strcmp(what, "--list") == 0 && argc == 2)
+		return outboxctl_list(&cfg);
+	if (strcmp(what, "--forget") == 0 && argc == 3)
+		return outboxctl_forget(&cfg, argv[2]);
 	return usage();
 }

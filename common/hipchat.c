@@ -9,6 +9,7 @@
 #include "hipchat.h"
 #include "json.h"
 #include "log.h"
+#include "status.h"
 
 /* A token is given up this long before HipChat does, in seconds. */
 #define TOKEN_MARGIN 60
@@ -76,6 +77,28 @@ copy_url(const struct config *cfg, struct json_object *doc, const char *path,
 		return -1;
 	strcpy(out, url);
 	return 1;
+}
+
+void
+hipchat_host(const struct installation *inst, char host[HIPCHAT_HOST_MAX])
+{
+	const char *start = strstr(inst->capabilities_url, "://");
+
+	start = start != NULL ? start + 3 : inst->capabilities_url;
+	snprintf(host, HIPCHAT_HOST_MAX, "%.*s", (int)strcspn(start, "/?#"),
+	    start);
+}
+
+void
+hipchat_log(const struct installation *inst, const char *what)
+{
+	const bool room = inst->room_id != 0;
+	char host[HIPCHAT_HOST_MAX];
+
+	hipchat_host(inst, host);
+	log_line("%s of %s, %s %" PRId64 ": %s", inst->oauth_id, host,
+	    room ? "room" : "group", room ? inst->room_id : inst->group_id,
+	    what);
 }
 
 int
@@ -165,8 +188,6 @@ ask_token(const struct config *cfg, const struct installation *inst,
 
 	hipchat_token_request(&request, inst);
 	status = http_do(&call, cfg, &request);
-	if (status == 403)	/* our guard, who speaks for no HipChat */
-		status = 502;
 	if (status == 0)
 		status = hipchat_token_reply(&call.reply, token);
 	http_free(&call);
@@ -190,14 +211,14 @@ hipchat_removed(const struct config *cfg, const struct installation *inst)
 	struct token token;
 
 	switch (ask_token(cfg, inst, &token)) {
-	case 403:
+	case HTTP_FORBIDDEN:
 		return 0;
 	case 0:
-		log_line("%s is still installed: HipChat granted a token",
+		log_line("%s stays for now: HipChat still grants it a token",
 		    inst->oauth_id);
-		return 409;
+		return HTTP_CONFLICT;
 	default:
-		return 503;
+		return HTTP_SERVICE_UNAVAILABLE;
 	}
 }
 

@@ -2,7 +2,8 @@
  * hipchat: HipChat's REST API, version 2, as far as an add-on needs it.
  *
  * All functions return 0 or an HTTP status, with the reason in the log:
- *	403	a host that is not allowed, or HipChat refuses the secret
+ *	403	HipChat refuses the secret
+ *	HOST_NOT_ALLOWED	so HipChat was not asked
  *	502	HipChat did not answer, or not as its documentation says
  */
 #ifndef HIPCHAT_H
@@ -13,6 +14,19 @@
 #include "config.h"
 #include "http.h"
 #include "installation.h"
+
+/* Host and port of a HipChat, terminating NUL included. */
+#define HIPCHAT_HOST_MAX 264
+
+/* The host of the installation's HipChat, with the port that its URL has. */
+void hipchat_host(const struct installation *inst,
+    char host[HIPCHAT_HOST_MAX]);
+
+/*
+ * Log what became of the installation: "ID of chat.example.com, room 7:
+ * installed", or "group 1" where it is for all rooms.
+ */
+void hipchat_log(const struct installation *inst, const char *what);
 
 /*
  * GET capabilities_url and fill token_url and api_url from HipChat's own

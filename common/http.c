@@ -18,6 +18,10 @@
 #include "hosts.h"
 #include "http.h"
 #include "log.h"
+#include "status.h"
+
+/* Longest part of a URL in a log line. */
+#define SHOWN_MAX 256
 
 /* IPv4 ranges that are not public (IANA special-purpose registry). */
 static const struct {
@@ -52,13 +56,22 @@ is_public_v4(uint32_t address)
 }
 
 /*
- * Global unicast (2000::/3) less what carries an IPv4 address or is no host:
- * Teredo and other assignments 2001::/23, documentation 2001:db8::/32 and
- * 3fff::/20, 6to4 2002::/16.  All else, IPv4-mapped included, is not public.
+ * An address of NAT64, 64:ff9b::/96, is as public as the IPv4 address in it,
+ * which is where it leads.  Else global unicast (2000::/3) less what carries
+ * an IPv4 address or is no host: Teredo and other assignments 2001::/23,
+ * documentation 2001:db8::/32 and 3fff::/20, 6to4 2002::/16.  All the rest,
+ * IPv4-mapped included, is not public.
  */
 static bool
 is_public_v6(const uint8_t *a)
 {
+	static const uint8_t nat64[12] = { 0x00, 0x64, 0xff, 0x9b };
+	uint32_t v4;
+
+	if (memcmp(a, nat64, sizeof(nat64)) == 0) {
+		memcpy(&v4, a + sizeof(nat64), sizeof(v4));
+		return is_public_v4(ntohl(v4));
+	}
 	if ((a[0] & 0xe0) != 0x20 || (a[0] == 0x20 && a[1] == 0x02) ||
 	    (a[0] == 0x3f && a[1] == 0xff && a[2] < 0x10))
 		return false;
@@ -98,14 +111,18 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	    address->protocol);
 }
 
-/* As much of the URL as may be logged: what follows may hold a secret. */
+/*
+ * As much of the URL as may be logged: what follows may hold a secret, and
+ * the reason must have room on the line.
+ */
 static int
 shown(const char *url)
 {
 	const size_t len = strcspn(url, "?#");
 
-	return (int)(memchr(url, '@', len) == NULL ? len :
-	    strcspn(url, ":"));
+	if (memchr(url, '@', len) != NULL)
+		return (int)strcspn(url, ":");
+	return len < SHOWN_MAX ? (int)len : SHOWN_MAX;
 }
 
 /* libcurl passes NULL for a part that is absent. */
@@ -159,7 +176,7 @@ has_two_slashes(const char *url)
 	return p != NULL && p[2] == '/' && p[3] != '/';
 }
 
-/* Parse and judge: 0 or 403; *parsed is the caller's in any case. */
+/* Parse and judge: 0 or HOST_NOT_ALLOWED; *parsed is the caller's in any case. */
 static int
 guard(const struct config *cfg, const char *url, CURLU **parsed,
     enum hosts_verdict *verdict)
@@ -169,7 +186,7 @@ guard(const struct config *cfg, const char *url, CURLU **parsed,
 	if (is_plain(url) && has_two_slashes(url) &&
 	    curl_url_set(*parsed, CURLUPART_URL, url, 0) == CURLUE_OK)
 		*verdict = judge(cfg, *parsed);
-	return *verdict != HOSTS_NO ? 0 : 403;
+	return *verdict != HOSTS_NO ? 0 : HOST_NOT_ALLOWED;
 }
 
 bool
@@ -275,11 +292,12 @@ http_begin(struct http_call *call, const struct config *cfg,
 
 	memset(call, 0, sizeof(*call));
 	status = guard(cfg, request->url, &call->url, &verdict);
-	if (status == 403)
-		log_line("%.*s: not on a host of HIPCHAT_ALLOWED_HOSTS",
-		    shown(request->url), request->url);
-	if (status != 0)
+	if (status != 0) {
+		log_line("%.*s: not on a host of HIPCHAT_ALLOWED_HOSTS, which "
+		    "is \"%s\"", shown(request->url), request->url,
+		    cfg->allowed_hosts);
 		return status;
+	}
 	call->easy = need(curl_easy_init());
 	call->reply.body = need(malloc(HTTP_REPLY_MAX + 1));
 	set_limits(call, cfg);
@@ -304,7 +322,7 @@ http_end(struct http_call *call, CURLcode code)
 	else if (call->error[0] == '\0')
 		snprintf(call->error, sizeof(call->error), "%s",
 		    curl_easy_strerror(code));
-	return 502;
+	return HTTP_BAD_GATEWAY;
 }
 
 int

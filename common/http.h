@@ -51,15 +51,15 @@ bool http_url_allowed(const struct config *cfg, const char *url);
 
 /*
  * Make the call and wait for the reply.  Returns 0 with a reply of any
- * status, or 403 (the guard), 502 (no whole reply in
- * time), logged.  In any case the caller then calls http_free().
+ * status, HOST_NOT_ALLOWED (the guard), or 502 (no whole reply in time), both
+ * logged.  In any case the caller then calls http_free().
  */
 int http_do(struct http_call *call, const struct config *cfg,
     const struct http_request *request);
 
 /*
- * http_do() in two steps, for who drives call->easy by itself: begin returns
- * 0 or 403 (logged); end, given the outcome of the transfer, 0, or 502
+ * http_do() in two steps, for whoever drives call->easy: begin returns 0 or
+ * HOST_NOT_ALLOWED (logged); end, given the outcome of the transfer, 0, or 502
  * with the reason in call->error (not logged).
  */
 int http_begin(struct http_call *call, const struct config *cfg,

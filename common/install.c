@@ -4,10 +4,12 @@
  * first look is there still.
  */
 #include <string.h>
+#include <time.h>
 
 #include "hipchat.h"
 #include "install.h"
 #include "log.h"
+#include "status.h"
 
 /* What is stored under this id, in *old; an empty one if nothing is. */
 static int
@@ -16,15 +18,16 @@ look_up(const struct store *st, const struct installation *inst,
 {
 	const int status = store_find(st, inst->oauth_id, old);
 
-	if (status == 404) {
+	if (status == HTTP_NOT_FOUND) {
 		memset(old, 0, sizeof(*old));
 		return 0;
 	}
 	if (status == 0 &&
 	    strcmp(old->capabilities_url, inst->capabilities_url) != 0) {
-		log_line("%s was installed by another HipChat, %s",
-		    inst->oauth_id, old->capabilities_url);
-		return 403;
+		log_line("%s is installed from another URL; \"courier "
+		    "--forget %s\" lets it be installed anew; stored is %s",
+		    inst->oauth_id, inst->oauth_id, old->capabilities_url);
+		return HTTP_FORBIDDEN;
 	}
 	return status;
 }
@@ -46,10 +49,13 @@ install(const struct config *cfg, struct installation *inst)
 		status = hipchat_discover(cfg, inst);
 	if (status == 0)
 		status = hipchat_token(cfg, inst, &token);
+	inst->installed = (int64_t)time(NULL);
 	if (status == 0)
 		status = store_put(&st, inst, &old);
 	if (status == 0)
 		status = store_put_token(&st, inst->oauth_id, &token);
+	if (status == 0)
+		hipchat_log(inst, "installed");
 	datadir_close(&dir);
 	return status;
 }

@@ -15,11 +15,13 @@ visible(const char *text)
 	return true;
 }
 
-static bool
-id_fits(const char *id)
+bool
+installation_id_fits(const char *id)
 {
-	return id[strspn(id, "abcdefghijklmnopqrstuvwxyz"
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~")] == '\0';
+	const size_t len = strspn(id, "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~");
+
+	return len > 0 && len < STORE_ID_MAX && id[len] == '\0';
 }
 
 /* Copy a string member without blanks; false where there is none. */
@@ -38,19 +40,25 @@ copy_string(struct json_object *doc, const char *name, char *out, size_t size)
 static const char *
 read_posted(struct json_object *doc, struct installation *inst)
 {
+	struct json_object *room;
+
 	memset(inst, 0, sizeof(*inst));
 	if (!copy_string(doc, "oauthId", inst->oauth_id,
-	    sizeof(inst->oauth_id)) || !id_fits(inst->oauth_id))
-		return "oauthId: a string of A-Z a-z 0-9 - . _ ~ is needed";
+	    sizeof(inst->oauth_id)) || !installation_id_fits(inst->oauth_id))
+		return "oauthId: 1 to 255 of A-Z a-z 0-9 - . _ ~ are needed";
 	if (!copy_string(doc, "oauthSecret", inst->oauth_secret,
 	    sizeof(inst->oauth_secret)))
-		return "oauthSecret: a string without blanks is needed";
+		return "oauthSecret: 1 to 255 ASCII characters, no blanks, "
+		    "are needed";
 	if (!copy_string(doc, "capabilitiesUrl", inst->capabilities_url,
 	    sizeof(inst->capabilities_url)))
-		return "capabilitiesUrl: a URL is needed";
+		return "capabilitiesUrl: 1 to 2047 ASCII characters, no blanks, "
+		    "are needed";
 	if (json_id(doc, "groupId", &inst->group_id) != 1)
 		return "groupId: a positive integer is needed";
-	if (json_id(doc, "roomId", &inst->room_id) < 0)
+	/* HipChat, or a library of its, may say null for "no room" */
+	if (json_object_object_get_ex(doc, "roomId", &room) && room != NULL &&
+	    json_id(doc, "roomId", &inst->room_id) < 0)
 		return "roomId: a positive integer is needed";
 	return NULL;
 }
@@ -79,6 +87,8 @@ installation_load(const char *text, struct installation *inst)
 	    sizeof(inst->token_url)) || !copy_string(doc, "apiUrl",
 	    inst->api_url, sizeof(inst->api_url))))
 		why = "no tokenUrl or no apiUrl";
+	if (json_id(doc, "installed", &inst->installed) != 1)
+		inst->installed = 0;	/* a record of an older program */
 	json_object_put(doc);
 	return why;
 }
@@ -96,6 +106,8 @@ installation_json(const struct installation *inst)
 		json_add_int(doc, "roomId", inst->room_id);
 	json_add_string(doc, "tokenUrl", inst->token_url);
 	json_add_string(doc, "apiUrl", inst->api_url);
+	if (inst->installed != 0)
+		json_add_int(doc, "installed", inst->installed);
 	return doc;
 }
 

@@ -25,12 +25,16 @@ struct installation {
 	int64_t room_id;			/* 0: the whole group */
 	char token_url[STORE_URL_MAX];
 	char api_url[STORE_URL_MAX];
+	int64_t installed;			/* Unix time; 0: unknown */
 };
 
 struct token {
 	char text[STORE_TOKEN_MAX];
 	int64_t expires;		/* Unix time; from then on invalid */
 };
+
+/* Is the text an id that an installation may have? */
+bool installation_id_fits(const char *id);
 
 /*
  * Read oauthId, oauthSecret, capabilitiesUrl, groupId and roomId from the JSON

@@ -93,7 +93,7 @@ survival() {
 	ok "$mpm: then all is delivered, once and in order" \
 		wait_for has_said "$room" held 'held1 held2 held3 held4'
 	ok "$mpm: and the courier leaves" wait_for gone "$pid"
-	quiet "$tmp/apache/error_log" "$mpm: Apache's error log"
+	quiet "$tmp/apache/error_log" "$mpm: Apache's error log" "$installs"
 }
 
 start_hipchatd

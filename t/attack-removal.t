@@ -109,6 +109,48 @@ documents() {
 	refused 502 'a document with two ids'
 }
 
+# stays NAME: the browser is sent on, its own HipChat says that $a is installed
+stays() {
+	is "$status $(header Location)" "302 $back" "$1: the browser is sent on"
+	ok "$1: one line" one_line || diag "$(cat "$tmp/stderr")"
+	like "$line" "$a stays for now" "$1: it stays"
+	changes_nothing "$1"
+}
+
+# A document that says nothing but an id can be written by anybody who has
+# a file on an allowed host: on our HipChat, or on another that is allowed.
+without_secret() {
+	put_up "{\"oauthId\": \"$a\"}"
+	browse "$back" "$installable"
+	stays 'a document without a secret'
+	called "$to_hipchat
+$to_hipchat" 'a document without a secret: HipChat is asked'
+
+	setsid "$B/t/hipchatd" --port 0 >"$tmp/other.url" \
+		2>"$tmp/other.log" </dev/null &
+	other_pid=$!
+	wait_for said_or_gone "$tmp/other.url" "$other_pid"
+	read -r other <"$tmp/other.url" || die 'no other HipChat'
+	other=${other%/}
+	curl -sS -o "$tmp/answer" -H 'Content-Type: application/json' -d "$(jq -n \
+		--arg a "$a" '{route: "installable", fault: "body", status: 200,
+		count: -1, body: "{\"oauthId\": \"\($a)\"}"}')" \
+		"$other/control/faults"
+	allowed="$HIPCHAT $other"
+	browse "$back" "$other/v2/installable/1"
+	stays "another HipChat's document"
+	called "connect 127.0.0.1 ${other##*:}
+$to_hipchat" "another HipChat's document: its own HipChat is asked"
+	attack uninstalled POST QUERY_STRING="installable_url=$other/v2/installable/1" \
+		</dev/null
+	refused 409 "another HipChat's document, from a program"
+	allowed=$other
+	browse "$other/addons" "$other/v2/installable/1"
+	refused 503 "another HipChat's document, where the own is not allowed"
+	allowed="*.hipchat.com $HIPCHAT"
+	end "$other_pid"
+}
+
 removals() {
 	for id in "$a" "$b"; do
 		attack installed DELETE PATH_INFO="/$id"
@@ -150,9 +192,7 @@ removals() {
 	refused 400 'NUL in a form'
 	for id in ../installations.db "$a/" "/$a" "$a%00" ''; do
 		attack installed DELETE PATH_INFO="/$id"
-		case $status in 204 | 404) status=none ;; esac
-		is "$status" none "DELETE of '$id'"
-		changes_nothing "DELETE of '$id'"
+		refused 404 "DELETE of '$id'"
 		alone "DELETE of '$id'"
 	done
 }
@@ -160,5 +200,6 @@ removals() {
 redirect_urls
 installable_urls
 documents
+without_secret
 removals
 done_testing

@@ -326,6 +326,8 @@ other_hipchat() {
 		"${other%/}/control/faults"
 	install_as ".capabilitiesUrl = \"${other%/}/v2/capabilities\""
 	refused 403 "another HipChat's word for a known id"
+	like "$line" "$a.*courier --forget $a.* $HIPCHAT/v2/capabilities" \
+		'... the log has the URL, and what would help'
 	alone "another HipChat's word for a known id"
 	install_from "${other%/}/v2/capabilities"
 	is "$status" 200 'for an id of its own it is good enough'

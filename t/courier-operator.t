@@ -72,6 +72,7 @@ usage() {
 	queue "$a" "$room1" usage1
 	for args in --what '--once --once' '--status --xml' \
 		'--status --json --json' --json --retry --drop \
+		--forget '--forget a b' '--list a' \
 		'--retry a b' '--drop a b' once; do
 		# shellcheck disable=SC2086 # the words are arguments
 		courier $args

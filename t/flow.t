@@ -260,10 +260,12 @@ for mpm in event prefork; do
 	authorization
 	stop_apache
 done
-# What was refused above is in the error log, and why; nothing else.
+# What was installed, removed or refused above is in the error log, and why;
+# nothing else.
 refusals='(capabilities|installed|uninstalled|echo): (4[0-9][0-9]: '
 refusals="$refusals|[0-9a-f-]{36}: HipChat refuses this secret"
-refusals="$refusals|[0-9a-f-]{36} is still installed"
+refusals="$refusals|[0-9a-f-]{36} stays for now"
+refusals="$refusals|[0-9a-f-]{36} of [^ ]*, (room|group) [0-9]+: (installed|removed)\$"
 refusals="$refusals|webhook of [0-9a-f-]{36}, which is not installed)"
 too_large='AH01270|AH01225' # LimitRequestBody
 quiet "$tmp/apache/error_log" 'the error log' "$refusals|$too_large"

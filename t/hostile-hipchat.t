@@ -51,9 +51,12 @@ install() {
 	post installed
 }
 
-# installed NAME: it was; nothing else is said
+# installed NAME: it was, and that is all that is said
 installed() {
-	fine '200 OK' 0 "$1"
+	fine '200 OK' 1 "$1"
+	like "$(cat "$tmp/stderr")" \
+		"^installed: $id of ${HIPCHAT#http://}, room [0-9]*: installed\$" \
+		'... which is logged'
 	before=$(disk)
 }
 
@@ -84,10 +87,13 @@ browse() {
 	cgi uninstalled GET QUERY_STRING="redirect_url=$HIPCHAT/back&installable_url=${1:-$HIPCHAT/v2/installable/1}"
 }
 
-# went_back NAME: the browser is sent where it belongs
+# went_back NAME [ERE]: the browser is sent where it belongs, and the line in
+# the log is so
 went_back() {
 	judge "Status: 302 Found; Cache-Control: no-store; Location: $HIPCHAT/back; " \
-		'' 0 "$1: 302"
+		'' $((${2:+1} + 0)) "$1: 302"
+	[ -z "${2:-}" ] || like "$(cat "$tmp/stderr")" "^uninstalled: $2" \
+		'... which is logged'
 	before=$(disk)
 }
 
@@ -314,7 +320,10 @@ first=$id
 for code in 401 403; do
 	fault token status "\"status\":$code"
 	remove
-	fine '204 No Content' 0 "DELETE: the token is refused with $code"
+	fine '204 No Content' 1 "DELETE: the token is refused with $code"
+	like "$(cat "$tmp/stderr")" \
+		"^installed: $id of ${HIPCHAT#http://}, room [0-9]*: removed\$" \
+		'... which is logged'
 	ok "... and it is gone" no matches "$(stored)" "$id"
 	remove
 	fine '204 No Content' 0 '... as it stays'
@@ -324,7 +333,7 @@ done
 control POST "installations/$first/revoke"
 put 'oauthId=%s' "$first"
 post uninstalled CONTENT_TYPE=application/x-www-form-urlencoded
-fine '204 No Content' 0 'POST: HipChat has removed it'
+fine '204 No Content' 1 'POST: HipChat has removed it'
 ok '... and it is gone' no matches "$(stored)" "$first"
 
 # ---- removal by document ----------------------------------------------------
@@ -374,7 +383,7 @@ browse
 went_back 'a document of an unknown installation'
 serve installable "{\"oauthId\":\"$id\",\"oauthSecret\":\"$secret\"}"
 browse
-went_back 'the right document'
+went_back 'the right document' "$id of .*: removed"
 look
 is "$calls" 'GET /v2/installable/1 200, GET /v2/installable/1 200' \
 	'... is fetched once'
@@ -383,10 +392,39 @@ browse
 refused 502 '... and the document, too'
 install
 installed 'it is installed again'
-serve installable "{\"oauthId\":\"$id\"}"
+
+# A document without a secret names it and proves nothing.
+nameless() { serve installable "{\"oauthId\":\"$id\"}"; }
+look
+nameless
 browse
-went_back 'a document without a secret'
+went_back 'a document without a secret' "$id stays for now: "
+look
+is "$calls" "GET /v2/installable/1 200, $token 200" '... HipChat is asked'
+nameless
+post_both() {
+	put '{"redirect_url":"%s/back","installable_url":"%s/v2/installable/1"}' \
+		"$HIPCHAT" "$HIPCHAT"
+	post uninstalled
+}
+post_both
+refused 409 '... by a program, who has no browser to send on'
+for kind in refuse html; do
+	nameless
+	fault token "$kind"
+	browse
+	refused 503 "a document without a secret, and the token: $kind"
+done
+ok '... and the installation is still there' matches "$(stored)" "$id"
+nameless
+fault token status '"status":401'
+browse
+went_back 'a document without a secret, and HipChat has removed it' \
+	"$id of .*: removed"
 ok '... and the installation is gone' no matches "$(stored)" "$id"
+nameless
+browse
+went_back '... of an unknown installation'
 
 # ---- the slow ones ----------------------------------------------------------
 

@@ -137,7 +137,7 @@ leaving() {
 	check
 	is "$duplicates" 0 'leaving: no message is said twice'
 	stop_apache
-	quiet "$tmp/apache/error_log" "leaving: Apache's error log"
+	quiet "$tmp/apache/error_log" "leaving: Apache's error log" "$installs"
 }
 
 killing() {
@@ -165,7 +165,7 @@ killing() {
 	stop_apache
 	# the courier that was to be woken was killed before it could be
 	quiet "$tmp/apache/error_log" "kills: Apache's error log" \
-		'echo: outbox/trigger: Broken pipe$'
+		"$installs|"'echo: outbox/trigger: Broken pipe$'
 }
 
 start_hipchatd

@@ -42,5 +42,5 @@ answered() {
 control POST "rooms/$room/say" '{"message":"/shout hello"}' >"$tmp/said"
 is "$(jq -c '[.webhooks[].status]' "$tmp/said")" '[204]' 'the webhook'
 ok 'the answer' wait_for answered
-quiet "$tmp/apache/error_log" 'the error log'
+quiet "$tmp/apache/error_log" 'the error log' "$installs"
 done_testing

@@ -95,6 +95,9 @@ json() {
 # quiet FILE NAME [ERE]: the file holds no line but those that match the ERE,
 # Apache's notices, and that a message was queued.  A sanitizer's report fails
 # whatever the ERE says.
+#
+# $installs is an ERE for the line about an installation.
+installs='installed: [0-9a-f-]{36} of [^ ]*, (room|group) [0-9]+: installed$'
 quiet() {
 	quiet_notice='^\[[^]]*\] \[[a-z_]*:notice\] |: [0-9]+-[0-9]+-[0-9]+: queued, '
 	quiet_got=$( # grep's own complaint, should the file be missing, counts

@@ -18,6 +18,7 @@
 
 #include "capture.h"
 #include "http.h"
+#include "status.h"
 #include "tap.h"
 
 /* ---- name server and network ---- */
@@ -295,7 +296,8 @@ test_spellings(void)
 		status = http_do(&call, &cfg, &request);
 		http_free(&call);
 		capture_stop(&log);
-		ok((status == 403 || status == 502) && net.connections == 0,
+		ok((status == HOST_NOT_ALLOWED || status == 502) &&
+		    net.connections == 0,
 		    "%s is not connected to", spellings[i]);
 		ok(*log.text != '\0', "... which is logged");
 	}
@@ -371,7 +373,14 @@ static const struct {
 	{ "::ffff:10.0.0.1", false },
 	{ "::ffff:1.1.1.1", false },
 	{ "::ffff:0:1.1.1.1", false },
+	{ "64:ff9b::1.1.1.1", true },
+	{ "64:ff9b::223.255.255.255", true },
 	{ "64:ff9b::7f00:1", false },
+	{ "64:ff9b::10.0.0.1", false },
+	{ "64:ff9b::169.254.169.254", false },
+	{ "64:ff9b::", false },
+	{ "64:ff9b::1:101:101", false },
+	{ "64:ff9b:0:1::101:101", false },
 	{ "64:ff9b:1::1", false },
 	{ "100::1", false },
 	{ "100:0:0:1::1", false },
@@ -465,11 +474,11 @@ test_several_addresses(void)
 	    "*.hipchat.com https://api.hipchat.com", &log, &status);
 	ok(status == 502 && tried == 1, "... which wins over a domain");
 	tried = call_resolved("1.1.1.1", NULL, "*.example", &log, &status);
-	ok(status == 403 && tried == 0 && net.lookups == 0,
+	ok(status == HOST_NOT_ALLOWED && tried == 0 && net.lookups == 0,
 	    "a name that is not on the list is not even resolved");
 	ok(strstr(log.text, "secret=1") == NULL &&
-	    strstr(log.text, "HIPCHAT_ALLOWED_HOSTS") != NULL,
-	    "... the log names the setting, and keeps the query to itself");
+	    strstr(log.text, "HIPCHAT_ALLOWED_HOSTS, which is \"*.example\"") !=
+	    NULL, "... the log has the setting, and keeps the query to itself");
 }
 
 /* ---- a server on loopback ---- */
@@ -574,7 +583,8 @@ test_server(const struct server *s)
 	http_free(&call);
 
 	is_int(call_server(s, "/", "127.0.0.1 localhost *.0.0.1", &call,
-	    get), 403, "... and not, where the list has hosts");
+	    get), HOST_NOT_ALLOWED,
+	    "... and not, where the list has hosts");
 	is_int(net.connections, 0, "... not even by a connection");
 	http_free(&call);
 

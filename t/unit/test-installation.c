@@ -42,7 +42,7 @@ static const struct {
 	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
 	    "\"groupId\":0}", "groupId:" },
 	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":1,\"roomId\":null}", "roomId:" },
+	    "\"groupId\":1,\"roomId\":null}", NULL },
 	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
 	    "\"groupId\":1,\"roomId\":0}", "roomId:" },
 	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","

@@ -1,5 +1,5 @@
 /*
- * operate: see operate.h.  A courier that runs meanwhile notices: it skips
+ * outboxctl: see outboxctl.h.  A courier that runs meanwhile notices: it skips
  * files that are gone, and is woken for new ones.
  */
 #include <stdio.h>
@@ -7,11 +7,16 @@
 #include <string.h>
 #include <time.h>
 
+#include "hipchat.h"
 #include "json.h"
 #include "log.h"
-#include "operate.h"
 #include "outbox.h"
+#include "outboxctl.h"
+#include "remove.h"
+#include "status.h"
 #include "store.h"
+
+#define TIME_MAX 32
 
 /* The data directory, which must be ours, and the outbox in it. */
 static bool
@@ -30,6 +35,18 @@ close_both(struct datadir *dir, struct outbox *box)
 {
 	outbox_close(box);
 	datadir_close(dir);
+}
+
+/* Unix time as the operator's clock has it; "-" for 0. */
+static void
+show_time(char text[TIME_MAX], int64_t when)
+{
+	const time_t then = (time_t)when;
+	struct tm tm;
+
+	strcpy(text, "-");
+	if (when != 0 && localtime_r(&then, &tm) != NULL)
+		strftime(text, TIME_MAX, "%Y-%m-%d %H:%M:%S", &tm);
 }
 
 /* ---- status ---- */
@@ -125,21 +142,16 @@ static void
 print_entry(const char *oauth_id, struct json_object *entry)
 {
 	const char *error = "-";
-	char when[32] = "-";
 	int64_t queued = 0, failed = 0, until = 0;
 	struct json_object *count;
-	time_t then;
-	struct tm tm;
+	char when[TIME_MAX];
 
 	if (json_object_object_get_ex(entry, "queued", &count))
 		queued = json_object_get_int64(count);
 	if (json_object_object_get_ex(entry, "failed", &count))
 		failed = json_object_get_int64(count);
-	if (json_id(entry, "deferredUntil", &until) == 1) {
-		then = (time_t)until;
-		if (localtime_r(&then, &tm) != NULL)
-			strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	}
+	json_id(entry, "deferredUntil", &until);
+	show_time(when, until);
 	json_string(entry, "lastError", OUTBOX_REASON_MAX, &error);
 	printf("%-36s %7lld %7lld  %-19s  ", oauth_id, (long long)queued,
 	    (long long)failed, when);
@@ -164,7 +176,7 @@ print_report(struct json_object *report, bool json)
 }
 
 int
-operate_status(const struct config *cfg, bool json)
+outboxctl_status(const struct config *cfg, bool json)
 {
 	struct json_object *report;
 	struct datadir dir;
@@ -241,7 +253,7 @@ report_treated(const char *verb, int n)
 }
 
 int
-operate_retry(const struct config *cfg, const char *id)
+outboxctl_retry(const struct config *cfg, const char *id)
 {
 	struct datadir dir;
 	struct outbox box;
@@ -258,7 +270,7 @@ operate_retry(const struct config *cfg, const char *id)
 }
 
 int
-operate_drop(const struct config *cfg, const char *id)
+outboxctl_drop(const struct config *cfg, const char *id)
 {
 	struct datadir dir;
 	struct outbox box;
@@ -272,4 +284,62 @@ operate_drop(const struct config *cfg, const char *id)
 	if (queued < 0 || failed < 0)
 		return 1;
 	return report_treated("dropped", queued + failed);
+}
+
+/* ---- installations ---- */
+
+static void
+print_installation(const struct installation *inst)
+{
+	char host[HIPCHAT_HOST_MAX], room[24] = "group", since[TIME_MAX];
+
+	hipchat_host(inst, host);
+	show_time(since, inst->installed);
+	if (inst->room_id != 0)
+		snprintf(room, sizeof(room), "%lld",
+		    (long long)inst->room_id);
+	printf("%-36s  %-23s  %-10s  %s\n", inst->oauth_id, host, room, since);
+}
+
+/* Print the installation of that id, or nothing if it was removed meanwhile. */
+static bool
+list_one(const struct store *st, const char *id)
+{
+	struct installation inst;
+	const int status = store_find(st, id, &inst);
+
+	if (status == 0)
+		print_installation(&inst);
+	return status == 0 || status == HTTP_NOT_FOUND;
+}
+
+int
+outboxctl_list(const struct config *cfg)
+{
+	struct datadir dir;
+	struct store st;
+	char *ids = NULL, *id;
+	bool ok;
+
+	if (datadir_open(&dir, cfg->data_dir) != 0)
+		return 1;
+	ok = store_open(&st, &dir) == 0 && store_ids(&st, &ids) == 0;
+	if (ok)
+		printf("%-36s  %-23s  %-10s  %s\n", "INSTALLATION",
+		    "HIPCHAT", "ROOM", "SINCE");
+	for (id = ids; id != NULL && *id != '\0'; id += strlen(id) + 1)
+		ok = list_one(&st, id) && ok;
+	free(ids);
+	datadir_close(&dir);
+	return ok ? 0 : 1;
+}
+
+int
+outboxctl_forget(const struct config *cfg, const char *id)
+{
+	const int status = remove_by_operator(cfg, id);
+
+	if (status == HTTP_NOT_FOUND)
+		fprintf(stderr, "no such installation\n");
+	return status == 0 ? 0 : 1;
 }

@@ -1,5 +1,5 @@
 /*
- * removal: see removal.h.
+ * remove: see remove.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,8 @@
 #include "json.h"
 #include "log.h"
 #include "outbox.h"
-#include "removal.h"
+#include "remove.h"
+#include "status.h"
 #include "store.h"
 
 static int
@@ -75,13 +76,15 @@ read_json(struct removal *r, struct cgi *cgi)
 static int
 check(const struct removal *r, struct cgi *cgi, const struct config *cfg)
 {
-	if (cgi->method == CGI_GET && (*r->redirect_url == '\0' ||
+	if (r->browser && (*r->redirect_url == '\0' ||
 	    *r->installable_url == '\0'))
 		return cgi_error(cgi, 400,
 		    "redirect_url and installable_url are needed");
 	if (*r->oauth_id == '\0' && *r->installable_url == '\0')
 		return cgi_error(cgi, 400,
 		    "oauthId or installable_url is needed");
+	if (*r->oauth_id != '\0' && !installation_id_fits(r->oauth_id))
+		return cgi_error(cgi, 400, "oauthId: no installation has it");
 	if (*r->redirect_url != '\0' &&
 	    !http_url_allowed(cfg, r->redirect_url))
 		return cgi_error(cgi, 400,
@@ -90,12 +93,13 @@ check(const struct removal *r, struct cgi *cgi, const struct config *cfg)
 }
 
 int
-removal_read(struct removal *removal, struct cgi *cgi,
+remove_read(struct removal *removal, struct cgi *cgi,
     const struct config *cfg)
 {
 	int status;
 
 	memset(removal, 0, sizeof(*removal));
+	removal->browser = cgi->method == CGI_GET;
 	status = read_encoded(removal, cgi, cgi->query);
 	if (status == 0 && cgi->body_len > 0) {
 		/* curl -d calls any body a form: look at it instead */
@@ -125,40 +129,64 @@ forget_messages(const struct datadir *dir, const char *oauth_id)
 }
 
 /*
- * Forget the installation, its token and its messages.  found is what
- * store_find() said: after a 404, a removal may have ended halfway.
+ * Forget the installation, its token and its messages, and log it in this
+ * word.  found is what store_find() said: after a 404, a removal may have
+ * ended halfway.
  */
 static int
 forget(const struct store *st, const struct installation *inst,
-    const char *oauth_id, int found)
+    const char *oauth_id, int found, const char *word)
 {
-	const int status = found == 0 ? store_remove(st, inst) : found;
+	int status = found;
 
-	return status == 0 || status == 404 ?
+	if (found == 0 && (status = store_remove(st, inst)) == 0)
+		hipchat_log(inst, word);
+	return status == 0 || status == HTTP_NOT_FOUND ?
 	    forget_messages(st->installations.dir, oauth_id) : status;
 }
 
 int
-removal_by_id(const struct config *cfg, const char *oauth_id)
+remove_by_id(const struct config *cfg, const char *oauth_id)
 {
 	struct installation inst;
 	struct datadir dir;
 	struct store st;
 	int status;
 
+	if (!installation_id_fits(oauth_id)) {
+		log_line("%.64s: not the id of an installation", oauth_id);
+		return HTTP_NOT_FOUND;
+	}
 	if ((status = datadir_open(&dir, cfg->data_dir)) != 0)
 		return status;
 	if ((status = store_open(&st, &dir)) == 0)
 		status = store_find(&st, oauth_id, &inst);
 	if (status == 0)
 		status = hipchat_removed(cfg, &inst);
-	status = forget(&st, &inst, oauth_id, status);
+	status = forget(&st, &inst, oauth_id, status, "removed");
 	datadir_close(&dir);
 	return status;
 }
 
+/*
+ * Is the document that held this secret, or none, a proof?  Whoever has a file
+ * on an allowed host can name an installation, so without its secret HipChat
+ * is asked.
+ */
+static int
+prove(const struct config *cfg, const struct installation *inst,
+    const char *secret)
+{
+	if (*secret == '\0')
+		return hipchat_removed(cfg, inst);
+	if (strcmp(secret, inst->oauth_secret) == 0)
+		return 0;
+	log_line("%s: the document holds another secret", inst->oauth_id);
+	return HTTP_FORBIDDEN;
+}
+
 int
-removal_by_document(const struct config *cfg, const char *url)
+remove_by_document(const struct config *cfg, const struct removal *removal)
 {
 	char oauth_id[STORE_ID_MAX], secret[STORE_SECRET_MAX];
 	struct installation inst;
@@ -169,15 +197,35 @@ removal_by_document(const struct config *cfg, const char *url)
 	if ((status = datadir_open(&dir, cfg->data_dir)) != 0)
 		return status;
 	if ((status = store_open(&st, &dir)) == 0)
-		status = hipchat_installable(cfg, url, oauth_id, secret);
-	if (status == 0)
+		status = hipchat_installable(cfg, removal->installable_url,
+		    oauth_id, secret);
+	if (status == 0) {
 		status = store_find(&st, oauth_id, &inst);
-	if (status == 0 && *secret != '\0' &&
-	    strcmp(secret, inst.oauth_secret) != 0) {
-		log_line("%s: the document holds another secret", oauth_id);
-		status = 403;
+		if (status == 0)
+			status = prove(cfg, &inst, secret);
+		status = forget(&st, &inst, oauth_id, status, "removed");
 	}
-	status = forget(&st, &inst, oauth_id, status);
 	datadir_close(&dir);
-	return status;
+	/* HipChat may revoke it only when the browser is back */
+	return status == HTTP_CONFLICT && removal->browser ? 0 : status;
+}
+
+int
+remove_by_operator(const struct config *cfg, const char *oauth_id)
+{
+	struct installation inst;
+	struct datadir dir;
+	struct store st;
+	int found = 0, status;
+
+	if (!installation_id_fits(oauth_id))
+		return HTTP_NOT_FOUND;
+	if ((status = datadir_open(&dir, cfg->data_dir)) != 0)
+		return status;
+	if ((status = store_open(&st, &dir)) == 0) {
+		found = store_find(&st, oauth_id, &inst);
+		status = forget(&st, &inst, oauth_id, found, "forgotten");
+	}
+	datadir_close(&dir);
+	return status != 0 ? status : found;
 }

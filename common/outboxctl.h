@@ -1,0 +1,39 @@
+/*
+ * outboxctl: what an operator does to the outbox, and to installations, by hand,
+ * courier or not.
+ *
+ * All functions return the exit status of the program: 0, or 1 with the
+ * reason on standard error.
+ */
+#ifndef OUTBOXCTL_H
+#define OUTBOXCTL_H
+
+#include <stdbool.h>
+
+#include "config.h"
+
+/*
+ * Print, for each installation, how many messages are queued and failed,
+ * until when they are deferred, and the last error; as JSON if so wanted.
+ */
+int outboxctl_status(const struct config *cfg, bool json);
+
+/*
+ * Put failed messages into the queue again, as if they had arrived now:
+ * all, those of an installation, or the one of that file name.
+ */
+int outboxctl_retry(const struct config *cfg, const char *id);
+
+/*
+ * Print one line for each installation: id, host of its HipChat, room or
+ * "group", since when.
+ */
+int outboxctl_list(const struct config *cfg);
+
+/* Remove the installation, its token and its messages; nobody is asked. */
+int outboxctl_forget(const struct config *cfg, const char *id);
+
+/* Remove messages, queued and failed: of an installation, or that one. */
+int outboxctl_drop(const struct config *cfg, const char *id);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * remove: HipChat says in three forms that an installation is gone, and each
+ * has its proof; or an operator says so.
+ *
+ * All functions return 0 or an HTTP status, with the reason in the log, where
+ * each removal has a line, too.  To remove an id that is not known is success.
+ */
+#ifndef REMOVE_H
+#define REMOVE_H
+
+#include <stdbool.h>
+
+#include "cgi.h"
+#include "config.h"
+
+/* What a request to /uninstalled may carry; "" where it does not. */
+struct removal {
+	bool browser;		/* a GET: the user's, to be sent back */
+	char oauth_id[CGI_URL_MAX];
+	char redirect_url[CGI_URL_MAX];
+	char installable_url[CGI_URL_MAX];
+};
+
+/*
+ * Read the parameters from the query and, for a POST, from the body, as JSON
+ * or as a form.  A GET needs both URLs, a POST oauthId or installable_url, and
+ * a redirect_url must be on an allowed host.  Returns 0 or 400.
+ */
+int remove_read(struct removal *removal, struct cgi *cgi,
+    const struct config *cfg);
+
+/*
+ * Forms A and C: only an id came.  Ask HipChat for a token with the stored
+ * credentials; refused, the installation is removed.  Returns 404 for what
+ * can't be an id, 409 when the token is still granted, 503 when HipChat does
+ * not answer.
+ */
+int remove_by_id(const struct config *cfg, const char *oauth_id);
+
+/*
+ * Form B: a browser came.  GET the document at installable_url, on an
+ * allowed host, and remove the installation that it names, if it holds the
+ * stored secret; if it holds none, as in forms A and C, but that a browser is
+ * not to be stopped by a 409: then 0, and the installation stays.  Returns 403
+ * when the document holds another secret than the stored one,
+ * HOST_NOT_ALLOWED, 502 when there is no such document.
+ */
+int remove_by_document(const struct config *cfg,
+    const struct removal *removal);
+
+/*
+ * The operator says so: nobody is asked, and a courier that runs goes on
+ * without it.  Here, an unknown id is a 404 (not logged).
+ */
+int remove_by_operator(const struct config *cfg, const char *oauth_id);
+
+#endif
