@@ -48,9 +48,9 @@ read_posted(struct json_object *doc, struct installation *inst)
 	if (!copy_string(doc, "capabilitiesUrl", inst->capabilities_url,
 	    sizeof(inst->capabilities_url)))
 		return "capabilitiesUrl: a URL is needed";
-	if (json_id(doc, "groupId", &inst->group_id) != 1)
+	if (json_positive(doc, "groupId", &inst->group_id) != 1)
 		return "groupId: a positive integer is needed";
-	if (json_id(doc, "roomId", &inst->room_id) < 0)
+	if (json_positive(doc, "roomId", &inst->room_id) < 0)
 		return "roomId: a positive integer is needed";
 	return NULL;
 }
@@ -106,7 +106,7 @@ token_load(const char *text, struct token *token)
 	struct json_object *doc = json_read(text, strlen(text), &why);
 	const bool loaded = doc != NULL &&
 	    copy_string(doc, "token", token->text, sizeof(token->text)) &&
-	    json_id(doc, "expires", &token->expires) == 1;
+	    json_positive(doc, "expires", &token->expires) == 1;
 
 	json_object_put(doc);
 	return loaded;

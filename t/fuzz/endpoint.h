@@ -270,7 +270,8 @@ endpoint_check_error(const char *body, size_t len, long status)
 	int64_t code;
 
 	doc = json_read(body, len, &why);
-	fuzz_check(doc != NULL && json_id(doc, "error.code", &code) == 1 &&
+	fuzz_check(doc != NULL &&
+	    json_positive(doc, "error.code", &code) == 1 &&
 	    code == status && json_string(doc, "error.message", 200, &why) ==
 	    1 && json_string(doc, "error.type", 50, &why) == 1,
 	    "response: HipChat's error envelope");
