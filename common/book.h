@@ -27,8 +27,8 @@
  *	HTTP_CONFLICT	another value is stored (book_swap; not logged)
  *	HTTP_INTERNAL_SERVER_ERROR	the file is damaged, or can't be read
  *			or written
- *	HTTP_SERVICE_UNAVAILABLE	the lock was not free in time, the disk is
- *			full, or descriptors are out
+ *	HTTP_SERVICE_UNAVAILABLE	the lock was not free in time, the disk
+ *			is full, or descriptors are out
  */
 #ifndef BOOK_H
 #define BOOK_H

@@ -141,7 +141,7 @@ take_token(struct json_object *doc, struct token *token)
 		if (*p <= ' ' || *p > '~')	/* it goes into a header */
 			return unexpected("token", "odd access_token");
 	strcpy(token->text, text);
-	if (json_id(doc, "expires_in", &lifetime) != 1)
+	if (json_positive(doc, "expires_in", &lifetime) != 1)
 		lifetime = TOKEN_MARGIN;	/* unknown: used once */
 	if (lifetime > LIFETIME_MAX)
 		lifetime = LIFETIME_MAX;

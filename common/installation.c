@@ -54,11 +54,11 @@ read_posted(struct json_object *doc, struct installation *inst)
 	    sizeof(inst->capabilities_url)))
 		return "capabilitiesUrl: 1 to 2047 ASCII characters, no blanks, "
 		    "are needed";
-	if (json_id(doc, "groupId", &inst->group_id) != 1)
+	if (json_positive(doc, "groupId", &inst->group_id) != 1)
 		return "groupId: a positive integer is needed";
 	/* HipChat, or a library of its, may say null for "no room" */
 	if (json_object_object_get_ex(doc, "roomId", &room) && room != NULL &&
-	    json_id(doc, "roomId", &inst->room_id) < 0)
+	    json_positive(doc, "roomId", &inst->room_id) < 0)
 		return "roomId: a positive integer is needed";
 	return NULL;
 }
@@ -87,7 +87,7 @@ installation_load(const char *text, struct installation *inst)
 	    sizeof(inst->token_url)) || !copy_string(doc, "apiUrl",
 	    inst->api_url, sizeof(inst->api_url))))
 		why = "no tokenUrl or no apiUrl";
-	if (json_id(doc, "installed", &inst->installed) != 1)
+	if (json_positive(doc, "installed", &inst->installed) != 1)
 		inst->installed = 0;	/* a record of an older program */
 	json_object_put(doc);
 	return why;
@@ -118,7 +118,7 @@ token_load(const char *text, struct token *token)
 	struct json_object *doc = json_read(text, strlen(text), &why);
 	const bool loaded = doc != NULL &&
 	    copy_string(doc, "token", token->text, sizeof(token->text)) &&
-	    json_id(doc, "expires", &token->expires) == 1;
+	    json_positive(doc, "expires", &token->expires) == 1;
 
 	json_object_put(doc);
 	return loaded;

@@ -335,7 +335,7 @@ digits(struct json_object *string)
 }
 
 int
-json_id(struct json_object *doc, const char *path, int64_t *out)
+json_positive(struct json_object *doc, const char *path, int64_t *out)
 {
 	struct json_object *value;
 	int64_t id;

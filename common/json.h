@@ -47,8 +47,8 @@ struct json_object *json_read_at(const char *text, size_t len,
 int json_string(struct json_object *doc, const char *path, size_t max,
     const char **out);
 
-/* A positive integer, or a string of digits that is one: HipChat's ids. */
-int json_id(struct json_object *doc, const char *path, int64_t *out);
+/* A positive integer, or a string of digits that is one: an id, a time. */
+int json_positive(struct json_object *doc, const char *path, int64_t *out);
 
 /* A new object, which the caller releases with json_object_put(). */
 struct json_object *json_new(void);

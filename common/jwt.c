@@ -136,7 +136,7 @@ read_time(struct json_object *doc, const char *name, int64_t *out)
 	if (json_object_object_get_ex(doc, name, &value) &&
 	    !json_object_is_type(value, json_type_int))
 		return -1;
-	return json_id(doc, name, out);
+	return json_positive(doc, name, out);
 }
 
 /* A reason with the seconds by which a time misses its limit. */
@@ -182,7 +182,7 @@ check_context(struct json_object *doc, int64_t *room_id)
 		return NULL;
 	if (!json_object_is_type(context, json_type_object))
 		return "its context is not an object";
-	if (json_id(context, "room_id", room_id) < 0)
+	if (json_positive(context, "room_id", room_id) < 0)
 		return "its context.room_id is not an id";
 	return NULL;
 }

@@ -522,7 +522,7 @@ take_members(struct outbox_message *msg)
 	if (json_string(msg->doc, "oauthId", STORE_ID_MAX - 1,
 	    &oauth_id) != 1)
 		return "no oauthId";
-	if (json_id(msg->doc, "roomId", &msg->room_id) != 1)
+	if (json_positive(msg->doc, "roomId", &msg->room_id) != 1)
 		return "no roomId";
 	if (!json_object_object_get_ex(msg->doc, "notification",
 	    &msg->notification))

@@ -127,9 +127,9 @@ report_lanes(struct json_object *report, const struct outbox *box)
 		    &oauth_id) != 1 || !json_object_object_get_ex(report,
 		    oauth_id, &entry))
 			continue;
-		if (json_id(lane, "until", &until) == 1 &&
+		if (json_positive(lane, "until", &until) == 1 &&
 		    until > (int64_t)time(NULL) &&
-		    (json_id(entry, "deferredUntil", &other) != 1 ||
+		    (json_positive(entry, "deferredUntil", &other) != 1 ||
 		    other < until))	/* of its rooms, the last */
 			json_add_int(entry, "deferredUntil", until);
 		if (json_string(lane, "error", OUTBOX_REASON_MAX, &error) == 1)
@@ -150,7 +150,7 @@ print_entry(const char *oauth_id, struct json_object *entry)
 		queued = json_object_get_int64(count);
 	if (json_object_object_get_ex(entry, "failed", &count))
 		failed = json_object_get_int64(count);
-	json_id(entry, "deferredUntil", &until);
+	json_positive(entry, "deferredUntil", &until);
 	show_time(when, until);
 	json_string(entry, "lastError", OUTBOX_REASON_MAX, &error);
 	printf("%-36s %7lld %7lld  %-19s  ", oauth_id, (long long)queued,

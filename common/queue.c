@@ -126,8 +126,8 @@ load_lane(struct queue *q, const struct store *st, struct json_object *entry)
 	struct lane *lane;
 
 	if (json_string(entry, "oauthId", STORE_ID_MAX - 1, &oauth_id) != 1 ||
-	    json_id(entry, "roomId", &room_id) != 1 ||
-	    json_id(entry, "until", &until) < 0 ||
+	    json_positive(entry, "roomId", &room_id) != 1 ||
+	    json_positive(entry, "until", &until) < 0 ||
 	    json_string(entry, "error", OUTBOX_REASON_MAX - 1, &error) < 0 ||
 	    store_find(st, oauth_id, &inst) != 0)
 		return;

@@ -67,7 +67,7 @@ read_members(struct webhook *hook, const char **oauth_id)
 		return cgi_error(cgi, HTTP_BAD_REQUEST, "no oauth_client_id");
 	if (json_string(hook->doc, "event", 64, &hook->event) != 1)
 		return cgi_error(cgi, HTTP_BAD_REQUEST, "no event");
-	if (json_id(hook->doc, "item.room.id", &hook->room_id) < 0)
+	if (json_positive(hook->doc, "item.room.id", &hook->room_id) < 0)
 		return cgi_error(cgi, HTTP_BAD_REQUEST,
 		    "item.room.id: not an id");
 	if (strcmp(hook->event, "room_message") == 0)

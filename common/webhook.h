@@ -21,7 +21,7 @@
  * else a status of status.h.
  *
  * The members that events have (HipChat's reference, Webhooks), as paths for
- * json_string() and json_id() in hook->doc:
+ * json_string() and json_positive() in hook->doc:
  *	all but room_created and the like
  *			item.room.id, item.room.name
  *	room_message	item.message.id, .message, .date, .type, and

@@ -223,7 +223,7 @@ unfit echo "$hook" .item null 7 '[]' '{}' '""'
 unfit echo "$hook" .item.room null 7 '[]' '{}' '""'
 unfit echo "$hook" .item.room.id null 0 -1 1.5 '"x"' '[]' '{}'
 unfit echo "$hook" .item.message null 7 '[]' '{}' '""'
-unfit echo "$hook" .item.message.message null 7 '[]' '{}' '""' '"a\u0000b"'
+unfit echo "$hook" .item.message.message null 7 '[]' '{}' '"a\u0000b"'
 unfit echo "$hook" .item.message.id 7 null '""' "\"$long\""
 unfit uninstalled "$gone" .oauthId null 7 '[]' '{}' '""' '"a\u0000b"' '"a/b"' \
 	"\"$longer\""

@@ -1,15 +1,15 @@
 /*
- * capabilities: the whole program; the input is described in endpoint.h.
+ * capabilities: the whole program; the input is described in program.h.
  */
-int endpoint_main(void);
-#define main endpoint_main
+int program_main(void);
+#define main program_main
 #include "../../cgi-bin/capabilities.c"
 #undef main
 
-#include "endpoint.h"
+#include "program.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	return endpoint_run(endpoint_main, data, size, "");
+	return program_run(program_main, data, size, "");
 }

@@ -224,9 +224,9 @@ check_getters(struct json_object *doc)
 		fuzz_check(found == 1 ? *text != '\0' && strlen(text) <= 5 :
 		    text == NULL, "json_string: 1 to max bytes");
 		id = -7;
-		found = json_id(doc, paths[i], &id);
+		found = json_positive(doc, paths[i], &id);
 		fuzz_check(found == 1 ? id > 0 && id < INT64_MAX : id == -7,
-		    "json_id: positive");
+		    "json_positive: positive");
 	}
 }
 

@@ -1,15 +1,15 @@
 /*
- * uninstalled: the whole program; the input is described in endpoint.h.
+ * uninstalled: the whole program; the input is described in program.h.
  */
-int endpoint_main(void);
-#define main endpoint_main
+int program_main(void);
+#define main program_main
 #include "../../cgi-bin/uninstalled.c"
 #undef main
 
-#include "endpoint.h"
+#include "program.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	return endpoint_run(endpoint_main, data, size, "502 503");
+	return program_run(program_main, data, size, "502 503");
 }

@@ -320,14 +320,14 @@ test_id(void)
 		snprintf(text, sizeof(text), "{\"id\":%s}", table[i].json);
 		doc = document(text);
 		value = 0;
-		found = json_id(doc, "id", &value);
+		found = json_positive(doc, "id", &value);
 		ok(found == table[i].found && value == table[i].value,
 		    "id %s is %" PRId64, table[i].json, table[i].value);
 		json_object_put(doc);
 	}
 	doc = document("{}");
 	value = 5;
-	is_int(json_id(doc, "id", &value), 0, "no id is no id");
+	is_int(json_positive(doc, "id", &value), 0, "no id is no id");
 	is_int(value, 5, "... and leaves the variable alone");
 	json_object_put(doc);
 }

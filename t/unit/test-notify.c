@@ -102,7 +102,7 @@ test_taken(void)
 	ok(strstr(capture_stop(&log), ": queued, room 2589172 of ") != NULL &&
 	    strstr(log.text, "webhook m1\n") != NULL, "... and so it says");
 	ok(queued(&f, &msg) == 1, "... is queued");
-	ok(json_id(msg.doc, "roomId", &room) == 1 &&
+	ok(json_positive(msg.doc, "roomId", &room) == 1 &&
 	    room == f.hook.inst.room_id, "... for the installation's room");
 	ok(json_string(msg.notification, "message", 99, &text) == 1 &&
 	    strcmp(text, "caf\xc3\xa9") == 0, "... as it is");

