@@ -138,7 +138,7 @@ conversation() {
 	echoes '/echo' 'Usage: /echo message' 'nothing'
 	echoes '/echo  	 ' 'Usage: /echo message' 'white space'
 	echoes '/echo   in the middle	 ' 'in the middle' 'white space around'
-	echoes '/echofoo bar' 'foo bar' 'no blank'
+	is "$(say "$room" '/echoes foo')" 204 "$mpm: another command, not answered"
 	echoes '/echo one
   two
 
