@@ -5,6 +5,7 @@
 #	make test	install what is missing, build, run every test
 #	make install	into prefix, CGIDIR, DATADIR, STATEDIR below DESTDIR
 #	make asan lint fuzz soak browser bench uninstall clean
+#
 # With DEPS=no, the first three install nothing.
 
 prefix	 = /usr/local

@@ -3,6 +3,7 @@
  * data directory that survive a kill -9 at any instruction.
  *
  * The locking protocol
+ *
  * A file is never changed in place.  Readers open it read-only and take no
  * lock: the name always leads to a complete file, old or new.  A writer
  *	1. takes flock(LOCK_EX) on "lock", a file that all books share and that

@@ -1,5 +1,6 @@
 /*
  * cgi: one request in (RFC 3875), exactly one response out.
+ *
  * Functions return 0, for "go on", or the HTTP status to answer with
  * (status.h).  Only one place answers, endpoint_main() in endpoint.h:
  *
@@ -9,6 +10,7 @@
  *	if (status == 0)
  *		status = serve(&cgi);
  *	return cgi_answer(&cgi, status);
+ *
  * The head comes from the environment alone, so a program can confine itself
  * (sandbox.h) before it reads the first byte of the body.
  */

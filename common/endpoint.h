@@ -18,6 +18,7 @@
  *		return endpoint_main(&(struct endpoint){
  *		    .name = "hello", .methods = CGI_GET, .serve = hello });
  *	}
+ *
  * A webhook is even simpler: see webhook_main() in webhook.h.
  *
  * Settings, open directories, the starter of couriers and the confinement

@@ -1,5 +1,6 @@
 /*
  * jwt: see jwt.h.
+ *
  * The signature comes first: nothing is parsed until it shows that the sender
  * has the secret.  There is only one algorithm, so the token's own header is
  * not asked which one to use.

@@ -29,6 +29,7 @@ struct jwt_claims {
  * the Unix time now?  It needs iss, iat and exp.  nbf and iat must not be in
  * the future, iat at most JWT_AGE_MAX ago, and exp at most JWT_LIFE_MAX after
  * iat.  The caller checks whether iss and the room are the right ones.
+ *
  * Returns NULL with *claims filled, or a reason, which is for the log, not for
  * the client.  It is static or in claims->why; the rest of *claims is then
  * unspecified.

@@ -1,5 +1,6 @@
 /*
  * outbox: see outbox.h, which states how files move and who wakes whom.
+ *
  * A delivered message is moved to seen/, with its key as the name: in one step
  * it leaves the queue and is remembered.  If a courier is killed before that,
  * the next one repeats what was in flight.

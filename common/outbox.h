@@ -10,6 +10,7 @@
  *	DATA_DIR/outbox/trigger	a FIFO
  *	DATA_DIR/outbox/lock	held by the one courier
  *	DATA_DIR/outbox/status.json	what the courier waits for, and why
+ *
  * A file is written in tmp/, fsynced and renamed, and then the directory is
  * fsynced.  So new/ holds only complete files, and what outbox_put() has
  * acknowledged survives a crash of the machine.
@@ -21,6 +22,7 @@
  * (sandbox.h).  So it asks first: outbox_reserve() opens the trigger and, if no
  * courier runs, forks a child that can start one.  After the message is put,
  * outbox_wake() writes the byte, or tells the child to go on.
+ *
  * A sender that has found a courier counts on it, and has no child.  So a
  * courier stays, asleep, as long as anybody has the trigger open for writing,
  * however slowly a client sends its webhook: a FIFO tells its reader.  Opening
@@ -33,6 +35,7 @@
  * So a message put before (1) is found by (3).  A sender that opens after (1)
  * starts a new courier.  If that one finds "lock" held, the holder has yet to
  * take its first look, or (3), and will find the message.
+ *
  * Functions that return int return 0 or an HTTP status, with the reason in the
  * log:
  *	404	the message is not there, or no longer (not logged)

@@ -1,5 +1,6 @@
 /*
  * queue: what the courier has to deliver, in memory.
+ *
  * An installation is a client of HipChat; each of its rooms is a lane, in which
  * messages keep their order.  A lane that is told to wait delays no other one.
  * A client has at most one request in flight, however many lanes it has.

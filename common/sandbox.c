@@ -1,5 +1,6 @@
 /*
  * sandbox: see sandbox.h.
+ *
  * The kernel's structures and bits are declared here, not taken from
  * <linux/landlock.h>: that header is as old as the system that compiles, but
  * what there is depends on the kernel that runs the program.

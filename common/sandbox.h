@@ -3,9 +3,11 @@
  * a client sent, so that a hole in a parser does little damage.
  *
  *	sandbox_enter(&(struct sandbox){ .readable = cfg.template_dir });
+ *
  * Best effort: what the kernel does not offer is left out, silently unless
  * .debug is set.  Confining files needs Linux 5.19 (Landlock, ABI 2), the
  * network 6.7, and signals 6.12.
+ *
  * There is no way back, and an exec'ed program inherits it all.  Fork whatever
  * must run outside before you call this.
  */

@@ -1,7 +1,9 @@
 # t/lib/attack.sh - for tests in which somebody who is not HipChat installs and
 # removes.  Source it after lib.sh and courier.sh.
+#
 # All calls that the add-on makes go through a simulated network
 # (shim/network.c), which writes them to $journal.
+#
 # It starts both servers and makes two installations, $a and $b.  Their
 # credentials are in $tmp/a.json and b.json; $box is a data directory that holds
 # them.

@@ -1,5 +1,6 @@
 # shellcheck shell=sh
 # t/lib/courier.sh - for tests of outbox and courier.  Source it after lib.sh.
+#
 # fresh() makes a data directory, $box, with the installations in it and an
 # empty outbox.  webhook() runs echo on it and courier() the courier, as a web
 # server or an operator would.

@@ -7,6 +7,7 @@
 #	cgi capabilities GET
 #	is "$status" 200 'the descriptor is served'
 #	done_testing
+#
 # B is the build directory (default "build").  $tmp is a directory for this test
 # alone.  On exit it is removed, and every process that was started here ends.
 # With KEEP=1, the directory stays, and its name is printed.

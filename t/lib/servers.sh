@@ -46,6 +46,7 @@ install() {
 # ---- a private Apache -------------------------------------------------------
 
 # start_apache [event|prefork] [NAME=VALUE…]
+#
 # Apache on a free loopback port with httpd.conf.sample itself, filled in as
 # "make install" does; sets $ADDON, the add-on's base URL.  event comes with
 # mod_cgid (the default), prefork with mod_cgi.  Programs and templates are
