@@ -105,7 +105,7 @@ char *text(const char *fmt, ...) TAP_FORMAT(1, 2);
 struct answer exchange(int port, const char *bytes, size_t len,
     enum ending ending);
 
-/* A request with a header line (ending in CR LF, or "") and a body (or NULL). */
+/* A request with a header line (with CR LF, or "") and a body (or NULL). */
 struct answer request(int port, const char *method, const char *path,
     const char *header, const char *body);
 
