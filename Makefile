@@ -1,4 +1,4 @@
-# HipChat integration as CGI programs.  The README has the whole story.
+# HipChat integration as CGI programs.  See the README.
 #
 #	make demo	install what is missing, build, show it at work
 #	make run	the same, and leave it running until Ctrl-C
@@ -6,7 +6,7 @@
 #	make install	into prefix, CGIDIR, DATADIR, STATEDIR below DESTDIR
 #	make asan lint fuzz soak browser bench uninstall clean
 #
-# DEPS=no keeps the first three from installing anything.
+# With DEPS=no, the first three install nothing.
 
 prefix	 = /usr/local
 CGIDIR	 = $(prefix)/lib/hipchat-cgi
@@ -14,8 +14,8 @@ DATADIR	 = $(prefix)/share/hipchat-cgi
 STATEDIR = /var/lib/hipchat-cgi
 SYSCONFDIR = /etc
 
-# CC, CFLAGS, CPPFLAGS, LDFLAGS: from the environment or the command line.
-# B is where everything is built.
+# Set CC, CFLAGS, CPPFLAGS and LDFLAGS in the environment or on the command
+# line.  Everything is built in B.
 CFLAGS	?= -O2 -g
 B	= build
 
@@ -37,7 +37,7 @@ COMMON	:= $(patsubst %.c,$B/obj/%.o,$(filter-out common/courier.c,\
 
 all: $(PROGRAMS:%=$B/cgi-bin/%)
 
-# What compiler and linker know is asked once.
+# Ask compiler and linker only once what they support.
 $B/hard:
 	@mkdir -p $(@D)
 	@for flags in -fstack-clash-protection -fcf-protection \
@@ -52,9 +52,9 @@ $B/static:
 	    -ldb $(CORE) 2>/dev/null && echo -static-pie >$@ || : >$@
 
 # Apache execs a program for every request, so what runs most often is linked
-# statically, where there are archives to do so: it starts in half the time.
-# libcurl has none: what doesn't link without it calls HipChat.  (What the
-# linker says of getaddrinfo, which only Berkeley DB's archive names, goes too.)
+# statically, if there are archives: it starts in half the time.  libcurl has
+# none: a program that doesn't link without it calls HipChat.  (2>/dev/null also
+# drops a warning about getaddrinfo, which only Berkeley DB's archive uses.)
 $B/cgi-bin/%: $B/obj/cgi-bin/%.o $B/libhipchat.a | $B/static
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(STATIC) -ldb $(CORE) 2>/dev/null || \
@@ -71,8 +71,8 @@ $B/obj/%.o: %.c | $B/hard
 	@mkdir -p $(@D)
 	$(COMPILE) $(DEFINES) -c -o $@ $<
 
-# built again when the installed paths change; these go into C, a shell, sed and
-# Apache's configuration, so they are refused if one of those could trip
+# Built again when the installed paths change.  These go into C, a shell, sed
+# and Apache's configuration, so what is special in one of them is refused.
 $B/obj/common/config.o: $B/paths
 $B/paths: FORCE
 	@mkdir -p $(@D)

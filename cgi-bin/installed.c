@@ -2,8 +2,8 @@
  * /installed: HipChat gives the add-on its credentials, or takes them back.
  *
  * POST: the sender must be a HipChat server on the list of allowed hosts, and
- * the credentials must be good for a token there.  Only then, and only when
- * they are safely on disk, is the answer 200.
+ * the credentials must be good for a token there.  The answer is 200 only then,
+ * and only after they are safely on disk.
  *
  * DELETE /installed/ID: HipChat has removed installation ID.  The proof is
  * that it refuses a token to the credentials.

@@ -1,9 +1,9 @@
 /*
  * /uninstalled: an installation is gone.
  *
- * GET: HipChat sends the user's browser with redirect_url and
- * installable_url; it goes back to the first once the installation that the
- * second describes is forgotten.
+ * GET: HipChat sends the user's browser with redirect_url and installable_url.
+ * The installation that the second describes is removed, and the browser is
+ * sent back to the first.
  *
  * POST: the same two, or an oauthId, as JSON, form or query.
  */

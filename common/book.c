@@ -21,8 +21,8 @@
 #include "log.h"
 #include "status.h"
 
-/* Size of our files' pages, and where each has its number and its type:
- * Berkeley DB's dbinc/db_page.h. */
+/* Size of our files' pages, and where in each its number and its type are, as
+ * in Berkeley DB's dbinc/db_page.h. */
 #define PAGE_BYTES 4096
 #define PAGE_NUMBER_AT 8
 #define PAGE_TYPE_AT 25
@@ -30,7 +30,7 @@
 /* Longest wait for the lock. */
 #define LOCK_SECONDS 10
 
-/* Size of a file's name, and of its whole path. */
+/* Size of a file's name, and of its full path. */
 #define NAME_LEN 64
 #define PATH_LEN 4096
 
@@ -40,11 +40,11 @@ struct file {
 	DB *db;
 };
 
-/* What a writer does to the one record that it is about. */
+/* What a writer does to one record. */
 struct change {
 	const char *key;
 	const char *expected;	/* NULL: there must be none */
-	bool any;		/* whatever is there is expected */
+	bool any;		/* expect whatever is there */
 	const char *value;	/* NULL: remove it */
 };
 
@@ -98,7 +98,7 @@ file_abandon(struct file *file)
 	memset(file, 0, sizeof(*file));
 }
 
-/* Is this page in use, and in its place? */
+/* Is this page in use, and where it belongs? */
 static bool
 is_page(const char *page, off_t number)
 {
@@ -109,9 +109,9 @@ is_page(const char *page, off_t number)
 }
 
 /*
- * Berkeley DB checks the sum of every page but one that is all zeros, as a
- * broken disk may return it, and in that it searches for ever; nor does it
- * see that a page is another one.  Our files have no unused pages.
+ * Berkeley DB checks the sum of every page except one that is all zeros, as a
+ * broken disk may return it.  Such a page makes it search forever.  Nor does it
+ * notice that a page is in another's place.  Our files have no unused pages.
  * Returns 0, DB_VERIFY_BAD, or errno.
  */
 static int
@@ -217,8 +217,8 @@ file_get(struct file *file, const char *name, char value[BOOK_VALUE_MAX])
 }
 
 /*
- * Copy all records but the one to be changed; *expected is cleared if that
- * one is not the expected.
+ * Copy all records but the one to be changed; *expected says whether that one
+ * is as expected.
  */
 static int
 file_copy(struct file *from, struct file *to, const struct change *change,
@@ -304,7 +304,7 @@ book_keys(const struct book *book, char **keys)
 		ret = write_keys(&file, out);
 		file_abandon(&file);
 	}
-	if (fclose(out) != 0)		/* which adds the last NUL */
+	if (fclose(out) != 0)		/* this adds the last NUL */
 		need(NULL);
 	if (ret == 0 || ret == ENOENT)
 		return 0;
@@ -315,7 +315,7 @@ book_keys(const struct book *book, char **keys)
 
 /* ---- writing ---- */
 
-/* All that it does is to end a flock(2) with EINTR. */
+/* All it does is end a flock(2) with EINTR. */
 static void
 interrupt(int signo)
 {
@@ -323,9 +323,9 @@ interrupt(int signo)
 }
 
 /*
- * Wait for the lock in the kernel's queue, where nobody is passed by; polling
- * would let the busiest win.  If the first alarm comes just before flock(2)
- * begins, the next one ends it.
+ * Wait for the lock in the kernel's queue, where nobody is overtaken; with
+ * polling, the busiest would win.  If the first alarm comes just before
+ * flock(2) begins, the next one ends it.
  */
 static bool
 lock_wait(int fd)
@@ -442,7 +442,7 @@ rewrite(const struct book *book, const struct change *change)
 	status = write_new(book, tmp, change);
 	if (status == HTTP_INTERNAL_SERVER_ERROR && book->cache &&
 	    unlinkat(book->dir->fd, book->file, 0) == 0) {
-		log_line("%s: damaged; a cache, so thrown away", book->file);
+		log_line("%s: damaged; a cache, so discarded", book->file);
 		remove_leftovers(book->dir, tmp);
 		status = write_new(book, tmp, change);
 	}

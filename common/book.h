@@ -5,22 +5,22 @@
  * The locking protocol
  *
  * A file is never changed in place.  Readers open it read-only and take no
- * lock: the name always leads to a whole file, the old or the new.  A writer
+ * lock: the name always leads to a complete file, old or new.  A writer
  *	1. takes flock(LOCK_EX) on "lock", a file that all books share and that
- *	   is never renamed or removed, within 10 s; the kernel gives the lock
- *	   back when the process dies, however it dies;
+ *	   is never renamed or removed, within 10 s; the kernel releases the
+ *	   lock when the process dies, however it dies;
  *	2. unlinks X.db.tmp and __db.X.db.tmp, which a killed writer may have
- *	   left (Berkeley DB creates under the second name, and a creator that
- *	   finds it would wait for its owner for ever);
- *	3. copies every record, and the change, into a new X.db.tmp, if the
- *	   record to be changed is still the expected one;
+ *	   left (Berkeley DB creates files under the second name, and if it
+ *	   finds one there, it waits for its owner forever);
+ *	3. copies every record into a new X.db.tmp and makes the change there,
+ *	   if the record to be changed is still as expected;
  *	4. closes it, fsyncs it, renames it to X.db, fsyncs the directory;
  *	5. and only then releases the lock and reports success.
- * Nobody touches the network, or waits for anybody else, under the lock.
+ * Whoever holds the lock neither touches the network nor waits for anybody.
  *
  * Each operation opens its own private environment (DB_PRIVATE: its mutexes
  * die with the process).  Its home is /dev/null, where nobody can put a
- * DB_CONFIG for Berkeley DB to read; so files are named by their whole paths.
+ * DB_CONFIG for Berkeley DB to read, so files are named by their full paths.
  *
  * All functions return 0 or an HTTP status, with the reason in the log:
  *	HTTP_NOT_FOUND	there is no such record (book_get; not logged)
@@ -28,7 +28,7 @@
  *	HTTP_INTERNAL_SERVER_ERROR	the file is damaged, or can't be read
  *			or written
  *	HTTP_SERVICE_UNAVAILABLE	the lock was not free in time, the disk
- *			is full, or descriptors are out
+ *			is full, or there are no descriptors left
  */
 #ifndef BOOK_H
 #define BOOK_H
@@ -44,7 +44,7 @@
 struct book {
 	const struct datadir *dir;	/* the caller's; outlives the book */
 	const char *file;		/* "installations.db" */
-	bool cache;			/* a writer throws a damaged one away */
+	bool cache;			/* if damaged, a writer discards it */
 };
 
 /* Is the Berkeley DB library the one that the program was compiled for? */
@@ -54,8 +54,8 @@ int book_get(const struct book *book, const char *key,
     char value[BOOK_VALUE_MAX]);
 
 /*
- * All keys, each ended by a NUL and the last one by another, for the caller
- * to free; NULL on failure.
+ * All keys, each terminated by a NUL and the last one by two.  The caller
+ * frees them; on failure there are none, *keys is NULL.
  */
 int book_keys(const struct book *book, char **keys);
 
@@ -66,7 +66,7 @@ int book_keys(const struct book *book, char **keys);
 int book_swap(const struct book *book, const char *key, const char *expected,
     const char *value);
 
-/* The same, whatever the record is. */
+/* The same, whatever the record holds now. */
 int book_set(const struct book *book, const char *key, const char *value);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * cgi: see cgi.h.  The response is put together whole and written once, so
- * a program that dies on its way has written nothing, and the web server
+ * cgi: see cgi.h.  The response is put together in full and written once, so a
+ * program that dies before that has written nothing, and the web server
  * answers 500 for it.
  */
 #include <errno.h>
@@ -23,10 +23,10 @@
 #include "json.h"
 #include "log.h"
 
-/* Seconds until a body that does not arrive is given up. */
+/* Seconds to wait for a body. */
 #define BODY_TIMEOUT 30
 
-/* Bytes and seconds of a body that is refused, but still read. */
+/* How much of a body that is refused is still read, in bytes and seconds. */
 #define DRAIN_MAX 1048576
 #define DRAIN_TIMEOUT 5
 
@@ -42,8 +42,8 @@ static const struct {
 #define METHODS (sizeof(methods) / sizeof(methods[0]))
 
 /*
- * Reason phrases, and what the client reads where nobody said more.  A status
- * that is not listed is told by the first one of its class.
+ * Reason phrases, and what the client reads if nobody said more.  A status that
+ * is not listed gets those of the first one of its class.
  */
 static const struct phrase {
 	int status;
@@ -161,7 +161,7 @@ read_length(struct cgi *cgi)
 {
 	const char *text = cgi_variable(cgi, "CONTENT_LENGTH");
 
-	if (*text == '\0')	/* RFC 3875 4.1.2: empty is as absent */
+	if (*text == '\0')	/* RFC 3875 4.1.2: empty means absent */
 		return cgi_error(cgi, HTTP_LENGTH_REQUIRED,
 		    "Content-Length is needed");
 	if (text[strspn(text, "0123456789")] != '\0')
@@ -218,8 +218,8 @@ wait_for_input(time_t deadline)
 }
 
 /*
- * Throw away a body that nobody has read: a web server that can't deliver it
- * may not listen to the answer either.
+ * Read and discard the rest of a body: a web server that can't deliver it may
+ * not listen to the answer either.
  */
 static void
 drain(void)
@@ -271,7 +271,7 @@ hex_value(char c)
 	return -1;
 }
 
-/* Decode len bytes of application/x-www-form-urlencoded; false if unfit. */
+/* Decode len bytes of application/x-www-form-urlencoded; false if invalid. */
 static bool
 decode(const char *p, size_t len, char *out)
 {
@@ -319,7 +319,7 @@ cgi_param(const char *encoded, const char *name, char *out)
 
 /* ---- the base URL ---- */
 
-/* http or https?  RFC 3875 has neither variable, all web servers have one. */
+/* http or https?  RFC 3875 has neither variable, but web servers set one. */
 static const char *
 scheme_of(const struct cgi *cgi)
 {
@@ -330,12 +330,12 @@ scheme_of(const struct cgi *cgi)
 		    "https" : "http";
 	if (strcmp(scheme, "http") == 0 && strcmp(cgi_variable(cgi,
 	    "HTTP_X_FORWARDED_PROTO"), "https") == 0)
-		log_line("a proxy has taken https from this request: set "
+		log_line("a proxy took https off this request: set "
 		    "HIPCHAT_BASE_URL, or the descriptor says http");
 	return scheme;
 }
 
-/* Copy a Host in the one form that each host has: lower case, no last dot. */
+/* Copy a Host in its one canonical form: lower case, no dot at the end. */
 static void
 copy_host(char *out, size_t size, const char *host)
 {
@@ -449,7 +449,7 @@ write_allow(FILE *out, unsigned int allowed)
 	fprintf(out, "\r\n");
 }
 
-/* A descriptor that depends on the Host is no other client's: RFC 9111. */
+/* A descriptor that depends on the Host is for this client only: RFC 9111. */
 static void
 write_caching(FILE *out, const struct cgi *cgi)
 {
@@ -495,7 +495,7 @@ compose(const struct cgi *cgi, int status, const struct phrase *phrase,
 	return response;
 }
 
-/* Has the client a body under way that nobody has read? */
+/* Is the client still sending a body that nobody has read? */
 static bool
 is_unread(const struct cgi *cgi)
 {

@@ -2,7 +2,7 @@
  * cgi: one request in (RFC 3875), exactly one response out.
  *
  * Functions return 0, for "go on", or the HTTP status to answer with
- * (status.h); one place only answers, endpoint_main() in endpoint.h:
+ * (status.h).  Only one place answers, endpoint_main() in endpoint.h:
  *
  *	status = cgi_head(&cgi, CGI_POST, CGI_BODY_MAX);
  *	if (status == 0)
@@ -11,8 +11,8 @@
  *		status = serve(&cgi);
  *	return cgi_answer(&cgi, status);
  *
- * The head comes from the environment alone, so a program can shut its doors
- * (sandbox.h) before it reads the first byte that a client wrote.
+ * The head comes from the environment alone, so a program can confine itself
+ * (sandbox.h) before it reads the first byte of the body.
  */
 #ifndef CGI_H
 #define CGI_H
@@ -24,8 +24,8 @@
 
 #include "status.h"
 
-/* Largest request body in bytes, where an endpoint does not say otherwise; a
- * larger one is a 413. */
+/* Largest request body in bytes, unless an endpoint says otherwise; a larger
+ * one is a 413. */
 #define CGI_BODY_MAX 65536
 
 /* Largest decoded parameter, Location or base URL in bytes, terminating NUL
@@ -36,7 +36,7 @@ enum cgi_method {
 	CGI_GET = 1,
 	CGI_HEAD = 2,		/* as GET; the body is left out */
 	CGI_POST = 4,		/* has a body; Content-Length is needed */
-	CGI_DELETE = 8,		/* path info /ID tells what; no body is read */
+	CGI_DELETE = 8,		/* of path info /ID; no body is read */
 };
 
 struct cgi {
@@ -64,7 +64,7 @@ struct cgi {
 
 /*
  * Read the head of the request, for a program that serves the methods in the
- * mask and takes bodies of up to body_max bytes.  Returns 0 or
+ * mask and accepts bodies of up to body_max bytes.  Returns 0 or
  *	400	Content-Length is not a number
  *	404	path info, or a DELETE without an ID in it
  *	405	another method
@@ -81,21 +81,21 @@ int cgi_head(struct cgi *cgi, unsigned int allowed, size_t body_max);
  */
 int cgi_body(struct cgi *cgi);
 
-/* A variable of the request; "" where it is absent. */
+/* A variable of the request; "" if it is absent. */
 const char *cgi_variable(const struct cgi *cgi, const char *name);
 
 /*
  * Copy the public URL of the program's directory to out, which has CGI_URL_MAX
- * bytes: the one that is set, or where that is "", what the request says:
- * scheme, Host in lower case, directory of SCRIPT_NAME, no slash at the end.
- * Returns 0, or 400 for a Host that can't be one.
+ * bytes: the one that is set or, if that is "", what the request says (scheme,
+ * Host in lower case, directory of SCRIPT_NAME, no slash at the end).
+ * Returns 0, or 400 for an invalid Host.
  */
 int cgi_base_url(struct cgi *cgi, const char *set, char *out);
 
 /*
  * Find a parameter in a query string or form and decode it to out, which has
- * CGI_URL_MAX bytes.  Returns 1, 0 when absent, -1 when given twice, not
- * properly encoded, empty, too long, or with a NUL in it.
+ * CGI_URL_MAX bytes.  Returns 1, 0 if it is absent, or -1 if it is given twice,
+ * not properly encoded, empty, too long, or has a NUL in it.
  */
 int cgi_param(const char *encoded, const char *name, char *out);
 
@@ -103,29 +103,29 @@ int cgi_param(const char *encoded, const char *name, char *out);
 int cgi_error(struct cgi *cgi, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Log the reason and return the status; the client gets a general one. */
+/* Log the reason and return the status; the client gets a general reason. */
 int cgi_refuse(int status, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Let the answer send the browser to url, which holds no blank or control
- * character; returns 302. */
+/* Make the answer send the browser to url, which must not hold blanks or
+ * control characters; returns 302. */
 int cgi_redirect(struct cgi *cgi, const char *url);
 
 /*
- * Let the answer be this JSON text (malloc'ed; taken over), with an entity
- * tag, to be kept for a minute: by anybody if it is shared, else by the client
- * alone, as it depends on the Host.  Returns 200, or 304 when the client has
- * it.
+ * Make this JSON text (malloc'ed; taken over) the answer, with an entity tag.
+ * It may be cached for a minute: by anybody if it is shared, else only by the
+ * client, because it depends on the Host.  Returns 200, or 304 if the client
+ * has it already.
  */
 int cgi_document(struct cgi *cgi, char *json, size_t len, bool shared);
 
-/* Let the answer be this JSON, for this request only; returns 200.  The
- * document stays the caller's. */
+/* Make this JSON the answer, for this request only; returns 200.  The document
+ * stays the caller's. */
 int cgi_json(struct cgi *cgi, struct json_object *doc);
 
 /*
  * Write the one response and release the request.  0 is answered as 204: done,
- * and nothing to say.  For a status from 400 on the body is HipChat's error
+ * and nothing to say.  For a status of 400 or more the body is HipChat's error
  * envelope with cgi_error()'s reason, or with a general one.
  * Returns main()'s exit status.
  */

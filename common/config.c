@@ -22,15 +22,15 @@
 
 /* A setting's value, and where it was found. */
 struct value {
-	const char *name;	/* NULL: no setting, but a place in the file */
+	const char *name;	/* NULL: a place in the file, no setting */
 	const char *text;	/* NULL: not set */
 	const char *path;	/* of the file, or "environment" */
 	unsigned int line;	/* 0: not in a line */
 };
 
 /*
- * Put a value that is not empty into its member of struct config.  Returns 0
- * or, logged, 500.
+ * Put a non-empty value into its member of struct config.  Returns 0, or 500
+ * and logs why.
  */
 typedef int take_fn(const struct value *v, void *member);
 
@@ -203,11 +203,11 @@ static const struct setting {
 
 /* ---- the file ---- */
 
-/* What means itself without quotes, to a shell and to systemd. */
+/* What needs no quotes, neither for a shell nor for systemd. */
 static const char plain_chars[] = "abcdefghijklmnopqrstuvwxyz"
     "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.,/:@%+=*[]";
 
-/* Blanks may follow a value, and nothing else. */
+/* Take the quotes off a value; only blanks may follow it. */
 static bool
 unquote(char **value)
 {
@@ -225,7 +225,7 @@ unquote(char **value)
 	return true;
 }
 
-/* Note a line NAME=value in the values. */
+/* Enter a line NAME=value in the values. */
 static int
 assign(const struct value *here, char *name, struct value *values)
 {
@@ -251,7 +251,7 @@ assign(const struct value *here, char *name, struct value *values)
 	return 0;
 }
 
-/* A line of the file, its newline taken off. */
+/* Read a line of the file, without its newline. */
 static int
 read_line(const struct value *here, char *line, size_t len,
     struct value *values)
@@ -266,7 +266,7 @@ read_line(const struct value *here, char *line, size_t len,
 	if (!is_utf8(line))
 		return refuse(here, "not UTF-8");
 	line += strspn(line, " \t");
-	if (*line == '#')	/* systemd may take the next line for more */
+	if (*line == '#')	/* systemd would go on to the next line */
 		return line[strlen(line) - 1] != '\\' ? 0 :
 		    refuse(here, "a comment ends with a backslash");
 	return *line == '\0' ? 0 : assign(here, line, values);
@@ -289,7 +289,7 @@ read_lines(struct value *here, char *text, size_t len, struct value *values)
 	return status;
 }
 
-/* Whoever can write it decides what the programs do, and trust. */
+/* Whoever can write the file decides what the programs do, and trust. */
 static int
 check_file(const struct value *here, int fd)
 {
@@ -339,7 +339,7 @@ read_file(char *text, struct value *values)
 		here = (struct value){ "HIPCHAT_CONFIG", NULL, environment, 0 };
 		return refuse(&here, "not an absolute path");
 	}
-	/* nothing waits here for the other end of a FIFO */
+	/* O_NONBLOCK: never wait for the other end of a FIFO */
 	fd = open(here.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 && errno == ENOENT && named == NULL)
 		return 0;

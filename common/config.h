@@ -4,9 +4,9 @@
  *
  * The file is SYSCONFDIR/hipchat-cgi.conf, or the one that HIPCHAT_CONFIG
  * names.  Its lines are NAME=value, comments (#) and blank ones, and mean the
- * same to a shell's "." and to systemd's EnvironmentFile: a value of letters,
- * digits and -_.,/:@%+=*[] stands as it is, any other in '...' or "...",
- * without $, `, \ and that quote; blanks may follow it.
+ * same to a shell's "." and to systemd's EnvironmentFile.  A value of letters,
+ * digits and -_.,/:@%+=*[] needs no quotes; any other goes in '...' or "..."
+ * and must not contain $, `, \ or that quote.  Blanks may follow it.
  */
 #ifndef CONFIG_H
 #define CONFIG_H
@@ -16,10 +16,10 @@
 /* Longest public base URL, terminating NUL included. */
 #define CONFIG_URL_MAX 512
 
-/* Limit to the size of the file, in bytes; it must be smaller. */
+/* The file must be smaller than this, in bytes. */
 #define CONFIG_FILE_MAX 16384
 
-/* Not to be copied: strings from the file lie in it. */
+/* Do not copy it: some members point into file. */
 
 struct config {
 	char base_url[CONFIG_URL_MAX];	/* no slash at the end; "": derive it */
@@ -33,7 +33,7 @@ struct config {
 	int message_ttl;		/* seconds that delivery is tried */
 	const char *courier;		/* absolute; NULL: beside the program */
 	int courier_idle;		/* seconds that an idle one lingers */
-	bool debug;			/* say what the sandbox misses */
+	bool debug;			/* log what can't be confined */
 	char file[CONFIG_FILE_MAX];	/* the text of the file, cut up */
 };
 

@@ -3,7 +3,7 @@
  *
  *	courier			deliver all, wait for what is deferred, leave
  *	courier --once		deliver what can be delivered now, leave (cron)
- *	courier --linger	as without; then wait HIPCHAT_COURIER_IDLE
+ *	courier --linger	deliver all, then wait HIPCHAT_COURIER_IDLE
  *				seconds for more (this is how echo starts it)
  *	courier --status	what is queued, deferred, failed; also --json
  *	courier --retry ID|all	put failed messages into the queue again
@@ -13,16 +13,17 @@
  *	courier --forget ID	remove an installation without asking HipChat
  *
  * There is one courier at a time; a second one leaves at once.  outbox.h says
- * how it is woken, and how it leaves without leaving a message behind.
+ * how it is woken, and how it leaves without missing a message.
  *
  * What HipChat answers to a notification, and what follows:
  *	2xx			delivered
  *	401			a fresh token, once; then it has failed
  *	429			wait as long as HipChat says
- *	408, 5xx, no answer	wait 1 s, 2 s, ... 60 s, give or take
- *	another			it has failed
- * A HipChat that is not on HIPCHAT_ALLOWED_HOSTS is as one without an answer.
- * A message that is older than HIPCHAT_MESSAGE_TTL has failed too.
+ *	408, 5xx, no answer	wait about 1 s, 2 s, ... 60 s
+ *	anything else		it has failed
+ * A HipChat that is not in HIPCHAT_ALLOWED_HOSTS is treated as one that does
+ * not answer.  A message that is older than HIPCHAT_MESSAGE_TTL has failed,
+ * too.
  *
  * Log lines go to DATA_DIR/courier.log, or to the terminal if there is one.
  */
@@ -48,7 +49,7 @@
 
 #define LOG_FILE "courier.log"
 
-/* Calls under way at the same time, over all clients. */
+/* Most calls under way at the same time, of all clients. */
 #define CALLS_MAX 32
 
 /* Waiting, in ms. */
@@ -86,14 +87,14 @@ clock_ms(clockid_t clock)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Unix time in ms: for what is on disk, and in HipChat's headers. */
+/* Unix time in ms, as on disk and in HipChat's headers. */
 static int64_t
 now_ms(void)
 {
 	return clock_ms(CLOCK_REALTIME);
 }
 
-/* For our own pauses: no clock that somebody sets. */
+/* For our own pauses: a clock that nobody sets. */
 static int64_t
 uptime_ms(void)
 {
@@ -110,7 +111,7 @@ expiry(const struct courier *c, const struct lane *lane)
 
 /* ---- outcomes ---- */
 
-/* The lane's call is over, whatever became of it. */
+/* The lane's call is over, whatever came of it. */
 static void
 end_call(struct courier *c, struct lane *lane)
 {
@@ -121,7 +122,7 @@ end_call(struct courier *c, struct lane *lane)
 	http_free(&lane->call);
 }
 
-/* The first message is dealt with, or stays for later. */
+/* The first message is done, or stays for later. */
 static void
 rest(struct courier *c, struct lane *lane)
 {
@@ -151,7 +152,7 @@ delivered(struct courier *c, struct lane *lane)
 	rest(c, lane);
 }
 
-/* The first message goes to failed/, and the lane waits on if it has to. */
+/* The first message goes to failed/; if the lane has to wait, it still does. */
 static void
 give_up(struct courier *c, struct lane *lane, const char *reason)
 {
@@ -159,7 +160,7 @@ give_up(struct courier *c, struct lane *lane, const char *reason)
 	    reason);
 
 	if (status != 0 && status != 404) {
-		/* the disk: it stays queued */
+		/* a disk error: it stays queued */
 		lane->stuck_until = now_ms() + BACKOFF_LAST;
 		rest(c, lane);
 		return;
@@ -184,7 +185,7 @@ failed(struct courier *c, struct lane *lane, const char *reason)
 	give_up(c, lane, reason);
 }
 
-/* The lane waits for so many ms. */
+/* Let the lane wait for this many ms. */
 static void
 defer(struct courier *c, struct lane *lane, int64_t ms, const char *reason)
 {
@@ -214,8 +215,8 @@ back_off(struct courier *c, struct lane *lane, const char *reason)
 }
 
 /*
- * ms that a reset header asks for: it holds Unix time, or seconds to go.  0 if
- * it asks for none, or for a moment that is past.
+ * How many ms to wait according to a reset header, which holds Unix time or the
+ * seconds left; 0 if there is none, or if the time is past.
  */
 static int64_t
 reset_ms(const struct lane *lane, const char *name)
@@ -229,7 +230,7 @@ reset_ms(const struct lane *lane, const char *name)
 	return value > 0 ? value * 1000 : 0;
 }
 
-/* Is nothing left of this limit, or is that unsaid? */
+/* Is nothing left of this limit, or is there no such header? */
 static bool
 used_up(const struct lane *lane, const char *name)
 {
@@ -240,7 +241,7 @@ used_up(const struct lane *lane, const char *name)
 
 /*
  * HipChat's rate limits: both sets of headers come with every answer.  If
- * neither limit is used up, the nearer reset must do.
+ * neither limit is used up, take the nearer reset.
  */
 static void
 rate_limited(struct courier *c, struct lane *lane)
@@ -281,7 +282,7 @@ begin(struct courier *c, struct lane *lane, enum lane_stage stage,
 		return;
 	}
 	http_free(&lane->call);
-	/* a setting can be mended: keep the message while it may be sent */
+	/* somebody may correct the setting: keep the message for now */
 	back_off(c, lane, status == HOST_NOT_ALLOWED ? "not on a host of "
 	    "HIPCHAT_ALLOWED_HOSTS" : "libcurl: out of memory");
 }
@@ -316,8 +317,8 @@ has_token(const struct client *client)
 }
 
 /*
- * Have installation and token at hand, in memory or from the store.  Returns
- * 0, or the store's status.
+ * Get installation and token into memory, if they are not there, from the
+ * store.  Returns 0, or the store's status.
  */
 static int
 prepare_client(struct courier *c, struct client *client)
@@ -386,7 +387,7 @@ start(struct courier *c, struct lane *lane)
 		return;
 	}
 	if (expiry(c, lane) <= now_ms()) {
-		/* the room's limit, or its rest, is not over with it */
+		/* this message is gone, but the room goes on waiting */
 		give_up(c, lane, lane->until != 0 && *lane->error != '\0' ?
 		    lane->error : "too old");
 		return;
@@ -412,7 +413,7 @@ token_answered(struct courier *c, struct lane *lane)
 	    &client->token) != 0) {
 		back_off(c, lane, "HipChat's answer holds no token");
 	} else {
-		/* a token that can't be kept is fit for use all the same */
+		/* even if it can't be stored, the token can be used */
 		store_put_token(&c->store, client->oauth_id, &client->token);
 		end_call(c, lane);
 		lane->renewed = true;
@@ -435,7 +436,7 @@ post_answered(struct courier *c, struct lane *lane)
 			failed(c, lane, reason);
 			return;
 		}
-		/* the secret may have changed by a re-install */
+		/* a new installation may have changed the secret */
 		if (store_find(&c->store, lane->client->oauth_id,
 		    &lane->client->inst) != 0) {
 			rest(c, lane);
@@ -468,7 +469,7 @@ answered(struct courier *c, struct lane *lane, CURLcode code)
 	}
 }
 
-/* Let libcurl work and deal with the calls that are over. */
+/* Let libcurl work, and process the calls that are over. */
 static void
 perform(struct courier *c)
 {
@@ -488,7 +489,7 @@ perform(struct courier *c)
 
 /* ---- the loop ---- */
 
-/* Could it have a call, as far as the others' calls go? */
+/* Do the other lanes' calls leave room for one of this lane? */
 static bool
 is_free(const struct courier *c, const struct lane *lane)
 {
@@ -496,7 +497,7 @@ is_free(const struct courier *c, const struct lane *lane)
 	    c->calls < CALLS_MAX;
 }
 
-/* When there is something to do for it: to send its message, or to give up. */
+/* When to do something for the lane: send its message, or give it up. */
 static int64_t
 due(const struct courier *c, const struct lane *lane)
 {
@@ -506,7 +507,7 @@ due(const struct courier *c, const struct lane *lane)
 	return first > lane->stuck_until ? first : lane->stuck_until;
 }
 
-/* Of the lanes that need not wait, that with the oldest message; or NULL. */
+/* Of the lanes that need not wait, the one with the oldest message; or NULL. */
 static struct lane *
 next_lane(const struct courier *c)
 {
@@ -530,7 +531,7 @@ start_ready(struct courier *c)
 		start(c, lane);
 }
 
-/* ms until the first lane that waits is due; at most the given. */
+/* ms until the first waiting lane is due, at most this many. */
 static int64_t
 next_due(const struct courier *c, int64_t ms)
 {
@@ -566,7 +567,7 @@ scan(struct courier *c)
 	if (!c->woken || (c->queue.items > 0 &&
 	    now - c->last_scan < SCAN_PAUSE))
 		return true;
-	/* first empty the trigger: what is put after the scan fires it again */
+	/* empty the trigger first: what is put after the scan fires it again */
 	outbox_woken(&c->box, c->trigger);
 	c->woken = false;
 	c->last_scan = now;
@@ -587,14 +588,14 @@ wait_for_work(struct courier *c)
 	int64_t ms = c->queue.items == 0 ? c->cfg->courier_idle * 1000 :
 	    next_due(c, BACKOFF_LAST);
 
-	if (c->woken)		/* it has fired: wait for the scan only */
+	if (c->woken)		/* it has fired: just wait for the next scan */
 		ms = SCAN_PAUSE;
 	curl_multi_poll(c->multi, &fd, c->woken ? 0 : 1, (int)ms + 1, NULL);
 	if (fd.revents != 0)
 		c->woken = true;
 }
 
-/* Is there nothing left that this courier is to wait for? */
+/* Is there nothing left for this courier to wait for? */
 static bool
 is_done(const struct courier *c)
 {
@@ -607,8 +608,8 @@ is_done(const struct courier *c)
 }
 
 /*
- * Leave as outbox.h says.  Returns false when a message came in between and
- * this is the courier once more.
+ * Leave as outbox.h says.  Returns false if a message came in between and this
+ * is the courier again.
  */
 static bool
 leave(struct courier *c)
@@ -654,7 +655,7 @@ run(struct courier *c)
 
 /* ---- the program ---- */
 
-/* echo starts us without standard error: its place must not go to a file. */
+/* echo starts us without standard error: no file may get its number. */
 static void
 fill_standard_descriptors(void)
 {
@@ -683,7 +684,7 @@ open_courier(struct courier *c, const struct config *cfg)
 		status = outbox_open(&c->box, &c->dir);
 	if (status != 0)
 		return status;
-	if (!isatty(STDERR_FILENO))	/* without it, delivery goes on */
+	if (!isatty(STDERR_FILENO))	/* delivery goes on without it */
 		log_to_file(c->dir.fd, LOG_FILE);
 	sandbox_enter(&(struct sandbox){ .ca_file = cfg->ca_file,
 	    .writable = cfg->data_dir, .network = true,

@@ -11,13 +11,13 @@ struct datadir {
 
 /*
  * Open the directory, which must be ours and not writable by others, and set
- * the umask to 077.  Returns 0, or HTTP_SERVICE_UNAVAILABLE where descriptors
- * are out, else HTTP_INTERNAL_SERVER_ERROR, with the reason in the log; dir
- * is then closed.
+ * the umask to 077.  Returns 0, HTTP_SERVICE_UNAVAILABLE if there are no
+ * descriptors left, or else HTTP_INTERNAL_SERVER_ERROR, with the reason in the
+ * log; dir is closed unless it returns 0.
  */
 int datadir_open(struct datadir *dir, const char *path);
 
-/* May be called twice, and after datadir_open() has failed. */
+/* You may call it twice, and after datadir_open() has failed. */
 void datadir_close(struct datadir *dir);
 
 #endif

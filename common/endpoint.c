@@ -12,8 +12,8 @@
 #define CPU_SECONDS 10
 
 /*
- * What has to be done outside of the sandbox.  A child that can start couriers
- * costs two forks, so it is not made for a request that will be refused.
+ * Do what has to be done outside the sandbox.  A child that can start couriers
+ * costs two forks, so do not make one for a request that will be refused.
  */
 static int
 prepare(struct process *p, bool good)
@@ -30,7 +30,7 @@ prepare(struct process *p, bool good)
 	return status;
 }
 
-/* Give up what the endpoint does not keep; all, if it is not ready to serve. */
+/* Give up what the endpoint does not keep; everything, if it is not ready. */
 static void
 confine(const struct process *p, bool ready)
 {
@@ -47,7 +47,7 @@ confine(const struct process *p, bool ready)
 	sandbox_enter(&keep);
 }
 
-/* Settings, what they need, and the confinement: once a process. */
+/* Read the settings, prepare and confine: once per process. */
 static int
 get_ready(struct process *p, bool good)
 {

@@ -3,10 +3,10 @@
  *
  *	head		method and length, from the environment alone
  *	settings	the file and the environment
- *	prepare		the data directory, and for an endpoint that says
- *			something in a room, a courier at hand
- *	confine		give up all files and rights but those it keeps
- *	body		only now is read what a client wrote
+ *	prepare		the data directory and, for an endpoint that says
+ *			something in a room, a courier to wake or to start
+ *	confine		give up all files and rights except those it keeps
+ *	body		only now, read what a client wrote
  *	serve		what the endpoint is for
  *	answer		exactly one response
  *
@@ -19,7 +19,7 @@
  *		    .name = "hello", .methods = CGI_GET, .serve = hello });
  *	}
  *
- * A webhook is simpler still: see webhook_main() in webhook.h.
+ * A webhook is even simpler: see webhook_main() in webhook.h.
  *
  * Settings, open directories, the starter of couriers and the confinement
  * belong to the process; the variables, the body and the CPU limit to the
@@ -39,7 +39,7 @@ struct webhook;
 enum endpoint_keeps {
 	KEEP_TEMPLATES = 1,	/* read HIPCHAT_TEMPLATE_DIR */
 	KEEP_DATA = 2,		/* read and write HIPCHAT_DATA_DIR */
-	KEEP_COURIER = 4,	/* with KEEP_DATA: wake a courier, or start one */
+	KEEP_COURIER = 4,	/* with KEEP_DATA: wake or start a courier */
 	KEEP_NETWORK = 8,	/* call HipChat */
 };
 
@@ -53,7 +53,7 @@ struct process {
 
 struct endpoint {
 	const char *name;		/* of the program; in the log */
-	unsigned int methods;		/* that it serves: CGI_GET | ... */
+	unsigned int methods;		/* it serves: CGI_GET | ... */
 	unsigned int keeps;		/* KEEP_DATA | ... */
 	size_t body_max;		/* 0: CGI_BODY_MAX */
 

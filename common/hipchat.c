@@ -11,7 +11,7 @@
 #include "log.h"
 #include "status.h"
 
-/* A token is given up this long before HipChat does, in seconds. */
+/* Stop using a token this long before it expires, in seconds. */
 #define TOKEN_MARGIN 60
 
 /* Lifetimes are cut to this: they are added to the time of day. */
@@ -63,7 +63,7 @@ get_document(const struct config *cfg, const char *url, const char *what,
 	return status;
 }
 
-/* Copy a URL on an allowed host: 1, 0 when absent, -1 when unfit. */
+/* Copy a URL on an allowed host: 1, 0 if absent, -1 if invalid. */
 static int
 copy_url(const struct config *cfg, struct json_object *doc, const char *path,
     char *out)
@@ -139,7 +139,7 @@ take_token(struct json_object *doc, struct token *token)
 		return unexpected("token", "no access_token");
 	for (p = text; *p != '\0'; p++)
 		if (*p <= ' ' || *p > '~')	/* it goes into a header */
-			return unexpected("token", "odd access_token");
+			return unexpected("token", "invalid access_token");
 	strcpy(token->text, text);
 	if (json_positive(doc, "expires_in", &lifetime) != 1)
 		lifetime = TOKEN_MARGIN;	/* unknown: used once */
@@ -238,7 +238,7 @@ hipchat_installable(const struct config *cfg, const char *url,
 		status = unexpected(what, "no oauthId");
 	else if (json_string(doc, "oauthSecret", STORE_SECRET_MAX - 1,
 	    &text) < 0)
-		status = unexpected(what, "odd oauthSecret");
+		status = unexpected(what, "invalid oauthSecret");
 	if (status == 0) {
 		strcpy(oauth_id, id);
 		strcpy(secret, text);
@@ -254,7 +254,7 @@ hipchat_post_request(struct http_request *request,
 {
 	size_t len = strlen(inst->api_url);
 
-	/* it ends with a slash, or not: HipChat has told both */
+	/* with or without a slash at the end: HipChat has sent both */
 	while (len > 0 && inst->api_url[len - 1] == '/')
 		len--;
 	snprintf(url, HIPCHAT_URL_MAX,

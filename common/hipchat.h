@@ -3,8 +3,8 @@
  *
  * All functions return 0 or an HTTP status, with the reason in the log:
  *	403	HipChat refuses the secret
- *	HOST_NOT_ALLOWED	so HipChat was not asked
- *	502	HipChat did not answer, or not as its documentation says
+ *	HOST_NOT_ALLOWED	HipChat was not asked
+ *	502	HipChat did not answer as its documentation says
  */
 #ifndef HIPCHAT_H
 #define HIPCHAT_H
@@ -18,28 +18,28 @@
 /* Host and port of a HipChat, terminating NUL included. */
 #define HIPCHAT_HOST_MAX 264
 
-/* The host of the installation's HipChat, with the port that its URL has. */
+/* The host of the installation's HipChat, with the port in its URL, if any. */
 void hipchat_host(const struct installation *inst,
     char host[HIPCHAT_HOST_MAX]);
 
 /*
- * Log what became of the installation: "ID of chat.example.com, room 7:
- * installed", or "group 1" where it is for all rooms.
+ * Log what happened to the installation: "ID of chat.example.com, room 7:
+ * installed", or "group 1" if it is for all rooms.
  */
 void hipchat_log(const struct installation *inst, const char *what);
 
 /*
  * GET capabilities_url and fill token_url and api_url from HipChat's own
- * capabilities document, which must name itself by that URL and keep to
+ * capabilities document, which must name itself by that URL and contain only
  * allowed hosts (Connect, server-side installation, step 4).
  */
 int hipchat_discover(const struct config *cfg, struct installation *inst);
 
 /*
  * The request for a token (OAuth 2, client credentials), which borrows from
- * the installation, and what is in its reply: 0 with the token, 403 (not
- * logged), 502.  It is fit for use at once, and in the cache until expires:
- * expires_in less 60 s.
+ * the installation; and what is in its reply: 0 with the token, 403 (not
+ * logged), or 502.  The token can be used at once, and from the cache until
+ * expires, which is 60 s before HipChat's expires_in.
  */
 void hipchat_token_request(struct http_request *request,
     const struct installation *inst);
@@ -50,17 +50,17 @@ int hipchat_token(const struct config *cfg, const struct installation *inst,
     struct token *token);
 
 /*
- * Has HipChat removed this installation?  It refuses a token to a client
- * that it has removed.  Returns 0 for yes, 409 for no: a token was granted,
- * 503 where HipChat gave neither answer.
+ * Has HipChat removed this installation?  It refuses a token to a client that
+ * it has removed.  Returns 0 for yes, 409 for no (it granted a token), or 503
+ * if HipChat gave neither answer.
  */
 int hipchat_removed(const struct config *cfg,
     const struct installation *inst);
 
 /*
  * GET the document of an installation at installable_url, which HipChat
- * serves once (Connect, client-side installation).  *secret is empty where
- * the document has none.  Buffers of STORE_ID_MAX and STORE_SECRET_MAX bytes.
+ * serves once (Connect, client-side installation).  oauth_id has STORE_ID_MAX
+ * bytes and secret STORE_SECRET_MAX; it is "" if the document has none.
  */
 int hipchat_installable(const struct config *cfg, const char *url,
     char *oauth_id, char *secret);

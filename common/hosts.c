@@ -1,6 +1,6 @@
 /*
- * hosts: see hosts.h.  One entry is parsed into struct entry, by hosts_valid()
- * and hosts_match() alike, so that both read the same grammar.
+ * hosts: see hosts.h.  hosts_valid() and hosts_match() both parse an entry into
+ * struct entry, so they read the same grammar.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +62,7 @@ parse_entry(const char *text, const char *end, struct entry *e)
 		e->port = plain ? 80 : 443;
 		text += plain ? 7 : 8;
 	} else if (strncmp(text, "*.", 2) == 0) {
-		e->host = text + 1;	/* the dot belongs to it */
+		e->host = text + 1;	/* the dot is part of it */
 		text += 2;
 		e->host_len = strspn(text, host_chars) + 1;
 		return *text != '.' && *text != '-' && e->host_len > 1 &&

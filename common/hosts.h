@@ -24,26 +24,25 @@ enum hosts_verdict {
 bool hosts_valid(const char *list);
 
 /*
- * The first entry that is malformed, and its length; in a list without entries,
- * an empty one.  Returns NULL for a list that is well-formed.
+ * The first malformed entry, and its length; an empty one if the list has no
+ * entries.  Returns NULL if the list is well-formed.
  */
 const char *hosts_bad(const char *list, size_t *len);
 
 /*
- * Is this http(s)://host[:port][/path]: an origin as above and perhaps a path
- * of letters, digits and -._~, without a slash at the end?
+ * Is this http(s)://host[:port][/path], that is, an origin as above and perhaps
+ * a path of letters, digits and -._~, without a slash at the end?
  */
 bool hosts_base_url(const char *url);
 
 /*
- * What does a valid list say of scheme://host:port?  An empty one, or NULL,
- * has nobody on it.  The scheme is in lower case; an IPv6 host stands in
- * brackets.
+ * What does a valid list say about scheme://host:port?  An empty one, or NULL,
+ * allows nobody.  The scheme is in lower case; an IPv6 host is in brackets.
  */
 enum hosts_verdict hosts_match(const char *list, const char *scheme,
     const char *host, unsigned int port);
 
-/* Copy the host of such a URL to out, which is as large as the URL. */
+/* Copy the host of a base URL to out, which must be as large as the URL. */
 void hosts_name(const char *url, char *out);
 
 #endif

@@ -1,10 +1,10 @@
 /*
  * http: see http.h.
  *
- * The URL is parsed once, by libcurl, and the very parse that the guard has
- * looked at is what is connected to, so that no second opinion about odd
- * spellings can differ.  Addresses are looked at when the socket is opened:
- * a name that resolves differently the second time gains nothing.
+ * The URL is parsed only once, by libcurl: the guard judges the same parse that
+ * libcurl connects to, so no strange spelling can mean two things.  Addresses
+ * are judged when the socket is opened, so it does not help a name to resolve
+ * differently the second time.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -57,10 +57,10 @@ is_public_v4(uint32_t address)
 
 /*
  * An address of NAT64, 64:ff9b::/96, is as public as the IPv4 address in it,
- * which is where it leads.  Else global unicast (2000::/3) less what carries
- * an IPv4 address or is no host: Teredo and other assignments 2001::/23,
- * documentation 2001:db8::/32 and 3fff::/20, 6to4 2002::/16.  All the rest,
- * IPv4-mapped included, is not public.
+ * where it leads.  Otherwise global unicast (2000::/3) is public, except for
+ * what contains an IPv4 address or is not a host: Teredo and other assignments
+ * 2001::/23, documentation 2001:db8::/32 and 3fff::/20, 6to4 2002::/16.  All
+ * the rest, IPv4-mapped included, is not.
  */
 static bool
 is_public_v6(const uint8_t *a)
@@ -112,8 +112,8 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 }
 
 /*
- * As much of the URL as may be logged: what follows may hold a secret, and
- * the reason must have room on the line.
+ * As much of the URL as may be logged: the rest may contain a secret, and there
+ * must be room for the reason on the line.
  */
 static int
 shown(const char *url)
@@ -125,7 +125,7 @@ shown(const char *url)
 	return len < SHOWN_MAX ? (int)len : SHOWN_MAX;
 }
 
-/* libcurl passes NULL for a part that is absent. */
+/* libcurl sets NULL for a part that is absent. */
 static char *
 part(CURLU *url, CURLUPart what)
 {
@@ -167,7 +167,7 @@ judge(const struct config *cfg, CURLU *url)
 	return verdict;
 }
 
-/* libcurl takes one slash, or three, for the two that a browser wants. */
+/* libcurl accepts one slash, or three, instead of the two of a browser. */
 static bool
 has_two_slashes(const char *url)
 {
@@ -176,7 +176,7 @@ has_two_slashes(const char *url)
 	return p != NULL && p[2] == '/' && p[3] != '/';
 }
 
-/* Parse and judge: 0 or HOST_NOT_ALLOWED; *parsed is the caller's in any case. */
+/* Parse and judge: 0 or HOST_NOT_ALLOWED; *parsed is always the caller's. */
 static int
 guard(const struct config *cfg, const char *url, CURLU **parsed,
     enum hosts_verdict *verdict)
@@ -214,7 +214,7 @@ take_body(char *data, size_t size, size_t n, void *arg)
 	return n;
 }
 
-/* An option's outcome: what can fail here is memory. */
+/* The outcome of setting an option: only memory can fail. */
 static void
 sure(CURLcode code)
 {
@@ -356,7 +356,7 @@ http_header(const struct http_call *call, const char *name, int64_t *value)
 	return true;
 }
 
-/* A day; what is more may be anything. */
+/* A day; more can't be meant. */
 #define RETRY_AFTER_MAX 86400
 
 int64_t
@@ -365,7 +365,7 @@ http_retry_after(const struct http_call *call)
 	curl_off_t seconds = 0;
 
 	curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &seconds);
-	if (seconds < 0)		/* a date that is past */
+	if (seconds < 0)		/* a date in the past */
 		return 0;
 	return seconds < RETRY_AFTER_MAX ? seconds : RETRY_AFTER_MAX;
 }

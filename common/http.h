@@ -4,8 +4,8 @@
  * The guard: a URL's host must be on the list of allowed hosts (hosts.h), by
  * https unless an origin on the list says otherwise; no user name in it;
  * redirects are not followed; proxies from the environment are not used; and
- * where the list names a host, not an origin, the address that is connected
- * to must be a public one, whatever the name server says.
+ * if the list names a host, not an origin, we connect only to a public address,
+ * whatever the name server says.
  */
 #ifndef HTTP_H
 #define HTTP_H
@@ -20,7 +20,7 @@
 
 #define HTTP_CONNECT_SECONDS 5
 #define HTTP_TOTAL_SECONDS 10
-#define HTTP_REPLY_MAX 262144	/* bytes; a larger reply is none */
+#define HTTP_REPLY_MAX 262144	/* bytes; a larger reply is an error */
 
 struct http_request {
 	const char *url;
@@ -51,26 +51,27 @@ bool http_url_allowed(const struct config *cfg, const char *url);
 
 /*
  * Make the call and wait for the reply.  Returns 0 with a reply of any
- * status, HOST_NOT_ALLOWED (the guard), or 502 (no whole reply in time), both
- * logged.  In any case the caller then calls http_free().
+ * status, HOST_NOT_ALLOWED (the guard), or 502 (no complete reply in time),
+ * both logged.  The caller calls http_free() in any case.
  */
 int http_do(struct http_call *call, const struct config *cfg,
     const struct http_request *request);
 
 /*
- * http_do() in two steps, for whoever drives call->easy: begin returns 0 or
- * HOST_NOT_ALLOWED (logged); end, given the outcome of the transfer, 0, or 502
- * with the reason in call->error (not logged).
+ * http_do() in two steps, for a caller that runs the transfer itself.
+ * http_begin() returns 0 or HOST_NOT_ALLOWED (logged).  http_end(), given the
+ * outcome of the transfer, returns 0, or 502 with the reason in call->error
+ * (not logged).
  */
 int http_begin(struct http_call *call, const struct config *cfg,
     const struct http_request *request);
 int http_end(struct http_call *call, CURLcode code);
 
-/* A header of the reply that holds a number; false if it does not. */
+/* Read a number from a header of the reply; false if there is none. */
 bool http_header(const struct http_call *call, const char *name,
     int64_t *value);
 
-/* Seconds to go that Retry-After asks for, as a number or a date, at most a
+/* How many seconds Retry-After asks to wait, with a number or a date: at most a
  * day; or 0. */
 int64_t http_retry_after(const struct http_call *call);
 

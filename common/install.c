@@ -1,7 +1,7 @@
 /*
  * install: see install.h.  The network is asked between two looks at the
- * store, without its lock; store_put() sees to it that what was there at the
- * first look is there still.
+ * store, without its lock; store_put() makes sure that the record has not
+ * changed since the first look.
  */
 #include <string.h>
 #include <time.h>
@@ -11,7 +11,7 @@
 #include "log.h"
 #include "status.h"
 
-/* What is stored under this id, in *old; an empty one if nothing is. */
+/* Get what is stored under this id; *old is all zero if nothing is. */
 static int
 look_up(const struct store *st, const struct installation *inst,
     struct installation *old)
@@ -25,7 +25,7 @@ look_up(const struct store *st, const struct installation *inst,
 	if (status == 0 &&
 	    strcmp(old->capabilities_url, inst->capabilities_url) != 0) {
 		log_line("%s is installed from another URL; \"courier "
-		    "--forget %s\" lets it be installed anew; stored is %s",
+		    "--forget %s\" lets it be installed again; stored is %s",
 		    inst->oauth_id, inst->oauth_id, old->capabilities_url);
 		return HTTP_FORBIDDEN;
 	}

@@ -8,16 +8,15 @@
 #include "store.h"
 
 /*
- * Store an installation that was posted, with a first token, if it is proved:
- * its HipChat is an allowed one, names itself by capabilities_url, and grants
- * a token to these credentials.  One that is stored already is replaced by
- * the same proof from the same HipChat only.  Fills token_url, api_url and
- * installed.
+ * Store an installation that was posted, with a first token, if there is proof:
+ * its HipChat is an allowed one, names itself by capabilities_url, and grants a
+ * token to these credentials.  A stored one is replaced only with the same
+ * proof from the same HipChat.  Fills token_url, api_url and installed.
  *
  * Returns 0 when all is on disk, which is logged, or a status, with the reason
  * in the log:
  *	403	the host, the secret, or another HipChat than the stored one's
- *	409	meanwhile it was installed with another secret
+ *	409	in the meantime, it was installed with another secret
  *	502	HipChat does not answer as it should
  *	500, 503 the store
  */

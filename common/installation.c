@@ -24,7 +24,7 @@ installation_id_fits(const char *id)
 	return len > 0 && len < STORE_ID_MAX && id[len] == '\0';
 }
 
-/* Copy a string member without blanks; false where there is none. */
+/* Copy a string member without blanks; false if there is none. */
 static bool
 copy_string(struct json_object *doc, const char *name, char *out, size_t size)
 {
@@ -56,7 +56,7 @@ read_posted(struct json_object *doc, struct installation *inst)
 		    "are needed";
 	if (json_positive(doc, "groupId", &inst->group_id) != 1)
 		return "groupId: a positive integer is needed";
-	/* HipChat, or a library of its, may say null for "no room" */
+	/* HipChat, or a library for it, may say null for "no room" */
 	if (json_object_object_get_ex(doc, "roomId", &room) && room != NULL &&
 	    json_positive(doc, "roomId", &inst->room_id) < 0)
 		return "roomId: a positive integer is needed";
@@ -88,7 +88,7 @@ installation_load(const char *text, struct installation *inst)
 	    inst->api_url, sizeof(inst->api_url))))
 		why = "no tokenUrl or no apiUrl";
 	if (json_positive(doc, "installed", &inst->installed) != 1)
-		inst->installed = 0;	/* a record of an older program */
+		inst->installed = 0;	/* written by an older version */
 	json_object_put(doc);
 	return why;
 }

@@ -45,13 +45,13 @@ bool installation_id_fits(const char *id);
 const char *installation_parse(const char *text, size_t len,
     struct installation *inst);
 
-/* The same for a record of ours, which has what discovery adds. */
+/* The same for one of our records, which has what discovery adds. */
 const char *installation_load(const char *text, struct installation *inst);
 
 /* A record, which the caller releases. */
 struct json_object *installation_json(const struct installation *inst);
 
-/* The same for a token; false where the text is none. */
+/* The same for a token; false if the text is not one. */
 bool token_load(const char *text, struct token *token);
 struct json_object *token_json(const struct token *token);
 

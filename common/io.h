@@ -1,5 +1,5 @@
 /*
- * io: what read(2) and write(2) leave to do.
+ * io: read(2) and write(2) until all is done.
  */
 #ifndef IO_H
 #define IO_H
@@ -9,14 +9,14 @@
 #include <sys/types.h>
 
 /*
- * Write all of it: with one write(2), if the system takes it whole.  False
- * with errno when it can't be.
+ * Write all of it, with one write(2) if the system takes that much.  Returns
+ * false, with errno, if it can't.
  */
 bool io_write(int fd, const char *p, size_t len);
 
 /*
- * Read up to the end, or to size bytes.  Returns how many there were, or -1
- * with errno.
+ * Read up to the end, or size bytes at most.  Returns how many there were, or
+ * -1 with errno.
  */
 ssize_t io_read(int fd, char *p, size_t size);
 

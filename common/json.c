@@ -1,5 +1,5 @@
 /*
- * json: see json.h.  No refusal is logged here: the caller knows what the text was
+ * json: see json.h.  Nothing is logged here: the caller knows what the text was
  * and who sent it.
  */
 #include <errno.h>
@@ -25,7 +25,7 @@ unit(const char *p, const char *end)
 	return strtol(digits, NULL, 16);
 }
 
-/* Skip one escape at p; NULL for half of a surrogate pair. */
+/* Skip the escape at p; NULL for half of a surrogate pair. */
 static const char *
 skip_escape(const char *p, const char *end)
 {
@@ -43,8 +43,8 @@ skip_escape(const char *p, const char *end)
 }
 
 /*
- * Skip the string that opens at p; NULL with the reason if it is unfit.  Says
- * whether a NUL is in it, where json-c would end a member's name.
+ * Skip the string that opens at p; NULL with the reason if it is invalid.  Says
+ * whether it contains a NUL, where json-c would end a member's name.
  */
 static const char *
 skip_string(const char *p, const char *end, bool *nul, const char **why)
@@ -69,8 +69,8 @@ skip_string(const char *p, const char *end, bool *nul, const char **why)
 }
 
 /*
- * Is the integer at p one that 64 bits hold?  json-c took more up to 0.16,
- * clamped, and refuses it from 0.18 on.
+ * Does the integer at p fit into 64 bits?  json-c clamped larger ones up to
+ * 0.16, and refuses them from 0.18 on.
  */
 static bool
 is_small(const char *p)
@@ -84,8 +84,8 @@ is_small(const char *p)
 }
 
 /*
- * Skip the number at p; NULL with the reason for one that RFC 8259 has not,
- * such as 01 or 1.
+ * Skip the number at p; NULL with the reason if RFC 8259 does not allow it,
+ * such as "01" or "1."
  */
 static const char *
 skip_number(const char *p, const char **why)
@@ -116,8 +116,8 @@ skip_number(const char *p, const char **why)
 }
 
 /*
- * Walk over a text that json-c took for valid, refuse what only json-c
- * accepts, and count its members: outside strings, each has one colon.
+ * Walk over a text that json-c took for valid, refuse what only json-c accepts,
+ * and count the members: outside strings, each has one colon.
  */
 static bool
 scan(const char *p, const char *end, size_t *members, const char **why)
@@ -165,8 +165,8 @@ count_members(struct json_object *value)
 }
 
 /*
- * The text, which is UTF-8, with every character but ASCII as a \u escape:
- * json-c 0.18, where it is strict, refuses them in any other form.
+ * The text, which is UTF-8, with every non-ASCII character as a \u escape: in
+ * strict mode, json-c 0.18 refuses any other form.
  */
 static char *
 escape(const char *text, size_t len, size_t *escaped_len)
@@ -192,7 +192,7 @@ escape(const char *text, size_t len, size_t *escaped_len)
 	return out;
 }
 
-/* The line, from 1, in which json-c stopped; 0 for the end of the text. */
+/* The line, from 1, in which json-c stopped; 0 if at the end of the text. */
 static int
 line_of(const char *text, size_t len, size_t stop)
 {
@@ -214,7 +214,7 @@ parse(const char *text, size_t len, const char **why, int *line)
 	size_t stop;
 
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
-	/* the NUL behind the text ends a number that stands alone */
+	/* the NUL after the text ends a number that is all of it */
 	doc = json_tokener_parse_ex(tok, text, (int)len + 1);
 	stop = json_tokener_get_parse_end(tok);
 	*line = line_of(text, len, stop);

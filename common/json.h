@@ -29,8 +29,8 @@ struct json_object *json_read(const char *text, size_t len,
     const char **why);
 
 /*
- * The same, for a text that somebody has to mend: *line, from 1, is where it
- * stopped making sense, or 0 where that is not known.
+ * The same, for a text that somebody has to correct: *line, from 1, is where it
+ * stopped making sense, or 0 if that is not known.
  */
 struct json_object *json_read_at(const char *text, size_t len,
     const char **why, int *line);
@@ -38,22 +38,22 @@ struct json_object *json_read_at(const char *text, size_t len,
 /*
  * Getters take a path of member names joined by dots, such as
  * "item.message.id", and return
- *	 1	present and fit; *out is set
+ *	 1	present and valid; *out is set
  *	 0	absent; *out is untouched
- *	-1	present but unfit (null, another type, too long, ...)
+ *	-1	present but invalid (null, another type, too long, ...)
  */
 
 /* A string of 1 to max bytes without NUL; *out belongs to the document. */
 int json_string(struct json_object *doc, const char *path, size_t max,
     const char **out);
 
-/* A positive integer, or a string of digits that is one: an id, a time. */
+/* A positive integer, or one as a string of digits: an id, a time. */
 int json_positive(struct json_object *doc, const char *path, int64_t *out);
 
 /* A new object, which the caller releases with json_object_put(). */
 struct json_object *json_new(void);
 
-/* Add a member and take its value over; in the place of one of that name. */
+/* Add a member, or replace the one of that name; takes over the value. */
 void json_add(struct json_object *doc, const char *name,
     struct json_object *value);
 

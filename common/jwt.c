@@ -1,9 +1,9 @@
 /*
  * jwt: see jwt.h.
  *
- * The signature comes first.  As only one algorithm is served, the token's
- * own header is not asked which one to use, and neither header nor claims
- * meet the JSON parser before they are known to be from who has the secret.
+ * The signature comes first: nothing is parsed until it shows that the sender
+ * has the secret.  There is only one algorithm, so the token's own header is
+ * not asked which one to use.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 #include "json.h"
 #include "jwt.h"
 
-/* HEADER.CLAIMS.SIGNATURE; nothing is NUL-terminated but the last. */
+/* HEADER.CLAIMS.SIGNATURE; only the last is NUL-terminated. */
 struct parts {
 	const char *header, *claims, *signature;
 	size_t header_len, claims_len, signature_len;
@@ -46,8 +46,8 @@ split(const char *token, struct parts *parts)
 
 /*
  * Is this the one way to write some bytes in base64url (RFC 7515 2)?  nettle
- * skips white space, takes padding, and drops the bits of the last character
- * that belong to no byte, so that several texts would mean the same.
+ * skips white space, accepts padding, and drops the bits of the last
+ * character that belong to no byte, so several texts would mean the same.
  */
 static bool
 is_canonical(const char *text, size_t len)
@@ -127,7 +127,7 @@ check_header(const struct parts *parts)
 	return why;
 }
 
-/* A time (RFC 7519 2, whole seconds): 1, 0 when absent, -1 when unfit. */
+/* A time (RFC 7519 2, whole seconds): 1, 0 if absent, -1 if invalid. */
 static int
 read_time(struct json_object *doc, const char *name, int64_t *out)
 {
@@ -139,7 +139,7 @@ read_time(struct json_object *doc, const char *name, int64_t *out)
 	return json_positive(doc, name, out);
 }
 
-/* A reason with the seconds by which a time misses its limit. */
+/* A reason, with the seconds by which a time misses its limit. */
 static const char *
 by(struct jwt_claims *claims, const char *what, int64_t seconds)
 {
@@ -154,13 +154,13 @@ check_times(struct json_object *doc, int64_t now, struct jwt_claims *claims)
 	int64_t exp, iat, nbf = 0;
 
 	if (read_time(doc, "exp", &exp) != 1)
-		return "it has no exp, or one that is no time";
+		return "its exp is missing or not a time";
 	if (exp <= now - JWT_LEEWAY)
 		return by(claims, "it has expired", now - exp);
 	if (read_time(doc, "iat", &iat) != 1)
-		return "it has no iat, or one that is no time";
+		return "its iat is missing or not a time";
 	if (read_time(doc, "nbf", &nbf) < 0)
-		return "its nbf is no time";
+		return "its nbf is not a time";
 	if (iat > now + JWT_LEEWAY)
 		return by(claims, "it is from the future", iat - now);
 	if (nbf > now + JWT_LEEWAY)
@@ -168,7 +168,7 @@ check_times(struct json_object *doc, int64_t now, struct jwt_claims *claims)
 	if (iat < now - JWT_AGE_MAX - JWT_LEEWAY)
 		return by(claims, "it is too old", now - iat - JWT_AGE_MAX);
 	if (exp > iat + JWT_LIFE_MAX)
-		return "it is meant to live for more than a day";
+		return "it is made for more than a day";
 	return NULL;
 }
 
@@ -222,7 +222,7 @@ verify(const char *token, const uint8_t *key, size_t key_len, int64_t now,
 	if (strnlen(token, JWT_MAX + 1) > JWT_MAX)
 		return "it is too long";
 	if (!split(token, &parts))
-		return "it has not three parts";
+		return "it does not have three parts";
 	if (!is_signed(&parts, key, key_len))
 		return "its signature is wrong";
 	if ((why = check_header(&parts)) != NULL)

@@ -13,8 +13,8 @@
 /* How far HipChat's clock and ours may differ, in seconds. */
 #define JWT_LEEWAY 60
 
-/* How old a token may be, and how long it may be meant to live, in seconds:
- * whoever has got hold of one can say what he likes with it as long. */
+/* How old a token may be, and how long it may be made for, in seconds: for so
+ * long, whoever gets hold of one can say anything with it. */
 #define JWT_AGE_MAX 900
 #define JWT_LIFE_MAX 86400
 
@@ -25,14 +25,13 @@ struct jwt_claims {
 };
 
 /*
- * Is the token signed with the secret, whose bytes are the key, and good at
- * the Unix time now?  It needs iss, iat and exp; nbf and iat must not lie
- * ahead, iat not further back than JWT_AGE_MAX, exp not behind iat by more
- * than JWT_LIFE_MAX.
- * Whether iss and the room are the right ones is the caller's to ask.
+ * Is the token signed with the secret, whose bytes are the key, and valid at
+ * the Unix time now?  It needs iss, iat and exp.  nbf and iat must not be in
+ * the future, iat at most JWT_AGE_MAX ago, and exp at most JWT_LIFE_MAX after
+ * iat.  The caller checks whether iss and the room are the right ones.
  *
- * Returns NULL with *claims filled, or a reason, fit for the log but not for
- * the client; it is static or in claims->why, and the rest of *claims is then
+ * Returns NULL with *claims filled, or a reason, which is for the log, not for
+ * the client.  It is static or in claims->why; the rest of *claims is then
  * unspecified.
  */
 const char *jwt_verify(const char *token, const char *secret, int64_t now,

@@ -22,7 +22,7 @@ log_open(const char *program)
 	prefix = program;
 }
 
-/* Copy the text, escaped, and return the end; room for "\xNN\n" is kept. */
+/* Copy the text, escaped, and return the end; leave room for "\xNN\n". */
 static char *
 escape(char *to, const char *end, const char *text)
 {
@@ -76,7 +76,7 @@ log_line(const char *fmt, ...)
 	end = escape(end, line + sizeof(line), text);
 	*end++ = '\n';
 	if (write(STDERR_FILENO, line, (size_t)(end - line)) < 0) {
-		/* no place is left to say so */
+		/* there is nowhere left to say so */
 	}
 	errno = saved;
 }

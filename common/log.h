@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-/* Longest line written, prefix and newline included; longer ones are cut. */
+/* Longest line, prefix and newline included; a longer one is cut. */
 #define LOG_MAX 1024
 
 /* Size in bytes from which log_rotate() starts a new file. */
@@ -21,32 +21,33 @@
 void log_open(const char *program);
 
 /*
- * Write "2019-02-15T12:00:00Z PREFIX: MESSAGE\n", in UTC.  Every byte but printable ASCII is written as
- * \xNN, so that no input can forge a line.  errno is preserved.
+ * Write "2019-02-15T12:00:00Z PREFIX: MESSAGE\n", in UTC.  Every byte but
+ * printable ASCII is written as \xNN, so that no input can forge a line.
+ * errno is preserved.
  */
 void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * Log that what was done to the object failed, and why, from errno.
- * Returns HTTP_SERVICE_UNAVAILABLE where the disk is full or descriptors are
- * out, else HTTP_INTERNAL_SERVER_ERROR.
+ * Log that what was done to the object failed, and why, from errno.  Returns
+ * HTTP_SERVICE_UNAVAILABLE if the disk is full or there are no descriptors
+ * left, else HTTP_INTERNAL_SERVER_ERROR.
  */
 int log_errno(const char *object, const char *what);
 
 /*
- * Returns p.  Where it is NULL, memory is out: that is logged and ends the
- * program, as a kill would, so whatever it was doing is not acknowledged.
+ * Return p.  If it is NULL, memory ran out: log that and end the program, as a
+ * kill would, so that whatever it was doing is not acknowledged.
  */
 void *need(void *p);
 
 /*
- * From now on lines go to a file below the directory.  The file takes standard error's place, so that reports of
- * libraries land there too.  Returns false, logged, when it can't be opened.
+ * From now on, write to a file in the directory.  The file takes the place of
+ * standard error, so messages of libraries go there, too.  Returns false and
+ * logs why if it can't be opened.
  */
 bool log_to_file(int dirfd, const char *name);
 
-/* Is the file larger than LOG_FILE_MAX, go on in a new one; the old one is
- * NAME.1 then. */
+/* If the file exceeds LOG_FILE_MAX, rename it to NAME.1 and start a new one. */
 void log_rotate(int dirfd, const char *name);
 
 #endif

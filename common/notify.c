@@ -13,7 +13,7 @@
 
 static const char ellipsis[] = "\xe2\x80\xa6";
 
-/* The message, cut if need be, as a JSON string. */
+/* The message, cut if necessary, as a JSON string. */
 static struct json_object *
 message_json(const char *message)
 {
@@ -53,7 +53,7 @@ add_card(struct json_object *doc, const char *card)
 	return true;
 }
 
-/* The notification as HipChat takes it; the caller releases it. */
+/* The notification in HipChat's form; the caller releases it. */
 static struct json_object *
 notification_json(const struct notification *n)
 {
@@ -71,7 +71,7 @@ notification_json(const struct notification *n)
 	return NULL;
 }
 
-/* Put it into the outbox under the key that a repeated webhook has too. */
+/* Put it into the outbox, under a key that a repeated webhook has, too. */
 static int
 put(struct webhook *hook, struct json_object *notification)
 {
@@ -88,7 +88,7 @@ put(struct webhook *hook, struct json_object *notification)
 	status = outbox_put(hook->outbox, &msg, notification);
 	if (status != 0)
 		return status;
-	/* the courier's lines have both ids, too */
+	/* the courier's lines have both ids, too: one grep finds all */
 	log_line("%s: queued, room %lld of %s, webhook %s", msg.name,
 	    (long long)msg.room_id, msg.oauth_id, msg.webhook);
 	outbox_wake(hook->outbox);

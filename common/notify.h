@@ -10,13 +10,13 @@
 
 #include "webhook.h"
 
-/* Longest message that HipChat takes, in characters (Send room
+/* Longest message that HipChat accepts, in characters (Send room
  * notification).  A longer one is cut and ends with an ellipsis. */
 #define NOTIFY_CHARACTERS 10000
 
 /* Members that are left out take the default. */
 struct notification {
-	const char *message;	/* needed; UTF-8, not empty */
+	const char *message;	/* required; UTF-8, not empty */
 	const char *format;	/* "text" (default) or "html" */
 	const char *color;	/* "yellow" (default), "green", "red",
 				 * "purple", "gray" or "random" */
@@ -25,11 +25,12 @@ struct notification {
 };
 
 /*
- * Say it in the room of the hook's installation; where that is a whole group,
- * in the room that the webhook came from.  After a 0 it is on disk, and the
- * courier delivers it; a webhook that HipChat repeats is not said twice.
- * Returns 0, or logged, 500 (a message that is empty or not UTF-8, a bad card,
- * no room, the data directory), or 503 (the disk is full).
+ * Say it in the room of the hook's installation or, if that is a whole group,
+ * in the room that the webhook came from.  If this returns 0, it is on disk,
+ * and the courier delivers it.  If HipChat repeats a webhook, nothing is said
+ * twice.  Otherwise it logs why and returns 500 (a message that is empty or not
+ * UTF-8, an invalid card, no room, the data directory) or 503 (the disk is
+ * full).
  */
 int notify_room(struct webhook *hook,
     const struct notification *notification);

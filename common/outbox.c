@@ -1,9 +1,9 @@
 /*
  * outbox: see outbox.h, which states how files move and who wakes whom.
  *
- * A delivered message is moved to seen/, under its key as a name: in one step
- * it leaves the queue and is remembered.  A courier killed before that repeats
- * what was in flight.
+ * A delivered message is moved to seen/, with its key as the name: in one step
+ * it leaves the queue and is remembered.  If a courier is killed before that,
+ * the next one repeats what was in flight.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,10 +25,10 @@
 #include "log.h"
 #include "outbox.h"
 
-/* Largest message file: a body of 64 KiB, every byte escaped, and more. */
+/* Largest message file: more than 64 KiB with every byte escaped. */
 #define FILE_MAX 524288
 
-/* Descriptors that a web server may leave to a CGI program are below this. */
+/* A web server may leave descriptors below this to a CGI program. */
 #define DESCRIPTORS 1024
 
 #define STATUS "status.json"
@@ -73,7 +73,7 @@ outbox_open(struct outbox *box, const struct datadir *dir)
 		box->dirfd = openat(dir->fd, "outbox", flags);
 	if (box->dirfd < 0)
 		return log_errno("outbox", "opening");
-	/* the trigger is made last: if it exists, all else is on disk */
+	/* the trigger is made last: if it exists, so does all else */
 	if (faccessat(box->dirfd, "trigger", W_OK, 0) == 0)
 		return 0;
 	if ((status = make_directories(box)) != 0)
@@ -95,7 +95,7 @@ outbox_close(struct outbox *box)
 
 /* ---- writing ---- */
 
-/* A new name, which sorts behind all older ones. */
+/* A new name, which sorts after all older ones. */
 static void
 new_name(char name[OUTBOX_NAME_MAX])
 {
@@ -201,7 +201,7 @@ outbox_put(const struct outbox *box, struct outbox_message *msg,
 
 /* ---- waking ---- */
 
-/* The settings go to the courier, what belongs to the request does not. */
+/* The courier gets the settings, but nothing that belongs to the request. */
 static bool
 is_setting(const char *variable)
 {
@@ -231,10 +231,10 @@ exec_courier(const char *path)
 		if (is_setting(*e))
 			envp[n++] = *e;
 	envp[n] = NULL;
-	/* ours are close-on-exec; the web server may have left us others */
+	/* our own are close-on-exec; the web server may have left us others */
 	for (fd = STDERR_FILENO + 1; fd < DESCRIPTORS; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
-	/* Apache waits until nobody holds its pipes; keep stderr till exec */
+	/* Apache waits until nobody holds its pipes; exec closes stderr */
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 ||
 	    dup2(null, STDOUT_FILENO) < 0 ||
 	    fcntl(STDERR_FILENO, F_SETFD, FD_CLOEXEC) != 0)
@@ -259,7 +259,7 @@ beside(char *path, size_t size)
 	return true;
 }
 
-/* The child that waits for the word, and then becomes the courier. */
+/* The child: wait to be told, and then become the courier. */
 static _Noreturn void
 wait_and_exec(int word, const char *path)
 {
@@ -273,8 +273,8 @@ wait_and_exec(int word, const char *path)
 }
 
 /*
- * Fork a grandchild, in a session of its own, for the courier is to be
- * nobody's child.  Returns the pipe's end for the word, or -1.
+ * Fork a grandchild, in a session of its own, because the courier must be
+ * nobody's child.  Returns the end of the pipe to tell it by, or -1.
  */
 static int
 fork_starter(const char *path)
@@ -305,7 +305,7 @@ fork_starter(const char *path)
 	return fds[1];
 }
 
-/* Open the trigger for writing, never while a courier is about to leave. */
+/* Open the trigger for writing, but never while a courier is leaving. */
 static int
 open_trigger(const struct outbox *box)
 {
@@ -388,7 +388,7 @@ outbox_lock(const struct outbox *box)
 		log_line("outbox/lock: %s", strerror(errno));
 		return -1;
 	}
-	/* somebody may have removed one of the directories */
+	/* somebody may have removed one of the directories since */
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && make_directories(box) == 0)
 		return fd;
 	close(fd);
@@ -461,7 +461,7 @@ outbox_arrival(const char *name)
 	return strtoll(seconds, NULL, 10);
 }
 
-/* Open a file for reading: not to wait for a FIFO, nor to follow a link. */
+/* Open a file for reading; neither wait for a FIFO nor follow a link. */
 static int
 open_file(const struct outbox *box, const char *path, int *fd)
 {
@@ -528,11 +528,11 @@ take_members(struct outbox_message *msg)
 	    &msg->notification))
 		return "no notification";
 	if (!json_object_is_type(msg->notification, json_type_object))
-		return "odd notification";
+		return "invalid notification";
 	strcpy(msg->oauth_id, oauth_id);
 	copy_member(msg->doc, "key", msg->key, sizeof(msg->key));
 	if (msg->key[strspn(msg->key, "0123456789abcdef")] != '\0')
-		return "odd key";	/* it is a file's name below seen/ */
+		return "invalid key";	/* it is a file's name in seen/ */
 	copy_member(msg->doc, "webhook", msg->webhook, sizeof(msg->webhook));
 	copy_member(msg->doc, "reason", msg->reason, sizeof(msg->reason));
 	return NULL;
@@ -601,7 +601,7 @@ outbox_delivered(const struct outbox *box, const char *name, const char *key)
 		return;
 	if (*key != '\0' && errno != ENOENT)
 		log_errno(from, "moving to seen/");
-	outbox_remove(box, "new", name);	/* or it would be sent again */
+	outbox_remove(box, "new", name);	/* else it is sent again */
 }
 
 int
@@ -612,7 +612,7 @@ outbox_fail(const struct outbox *box, const char *name,
 
 	path_to(from, "new", name);
 	path_to(to, "failed", name);
-	/* the move first: who has removed it meanwhile wants it gone */
+	/* move first: a message that somebody removed must not come back */
 	if (renameat(box->dirfd, from, box->dirfd, to) != 0)
 		return errno == ENOENT ? 404 : log_errno(from, "moving");
 	json_add_string(msg->doc, "reason", reason);
@@ -689,7 +689,7 @@ outbox_forget(const struct outbox *box, const char *oauth_id)
 	return status != 0 ? status : forget_in(box, "seen", oauth_id);
 }
 
-/* The writer of a file below tmp/ is in its name: TIME-PID-N. */
+/* The writer of a file in tmp/ is in its name: TIME-PID-N. */
 static bool
 writer_lives(const char *name)
 {
@@ -699,7 +699,7 @@ writer_lives(const char *name)
 	return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno != ESRCH);
 }
 
-/* Is the key too old to keep anything from being delivered? */
+/* Is the key too old to stop any delivery? */
 static bool
 is_stale(const struct outbox *box, const char *key, int64_t oldest)
 {

@@ -1,25 +1,25 @@
 /*
  * outbox: notifications that are on disk and not yet at HipChat, and the
- * trigger that wakes the courier, who delivers them.
+ * trigger that wakes the courier, which delivers them.
  *
  *	DATA_DIR/outbox/tmp/	being written
  *	DATA_DIR/outbox/new/	TIME-PID-N: one JSON file a notification; the
  *				names sort in the order of arrival
- *	DATA_DIR/outbox/failed/	given up, each with its "reason"
+ *	DATA_DIR/outbox/failed/	given up, each with a "reason"
  *	DATA_DIR/outbox/seen/	KEY: what was delivered in the last ten minutes
  *	DATA_DIR/outbox/trigger	a FIFO
  *	DATA_DIR/outbox/lock	held by the one courier
  *	DATA_DIR/outbox/status.json	what the courier waits for, and why
  *
- * A file is written below tmp/, fsynced and renamed, and then the directory
- * is fsynced: so new/ holds whole files only, and what outbox_put() has
- * acknowledged survives the machine's death.
+ * A file is written in tmp/, fsynced and renamed, and then the directory is
+ * fsynced.  So new/ holds only complete files, and what outbox_put() has
+ * acknowledged survives a crash of the machine.
  *
  * Waking.  The courier holds the trigger open for reading and sleeps in
  * poll(2).  A sender opens the trigger for writing; a byte wakes the courier,
- * and ENXIO says that none runs, so that one is to be started.  As a sender
- * gives up the right to start programs before it looks at what a client sent
- * (sandbox.h), it asks first: outbox_reserve() opens the trigger, and where no
+ * and ENXIO means that none runs, so one has to be started.  A sender gives up
+ * the right to start programs before it looks at what a client sent
+ * (sandbox.h).  So it asks first: outbox_reserve() opens the trigger and, if no
  * courier runs, forks a child that can start one.  After the message is put,
  * outbox_wake() writes the byte, or tells the child to go on.
  *
@@ -27,17 +27,18 @@
  * courier stays, asleep, as long as anybody has the trigger open for writing,
  * however slowly a client sends its webhook: a FIFO tells its reader.  Opening
  * and leaving exclude each other by an flock on the outbox directory, which a
- * sender shares while it opens, and no longer.  A courier that gets it alone,
- * and finds neither writers nor a byte, (1) closes the trigger, (2) unlocks
- * "lock" and directory, (3) looks into new/ once more, and goes on if it finds
- * a message and can lock again.
+ * sender shares while it opens, and no longer.  A courier that gets this lock
+ * exclusively, and finds neither writers nor a byte, (1) closes the trigger,
+ * (2) unlocks "lock" and directory, (3) looks into new/ once more, and goes on
+ * if it finds a message and can lock again.
  *
  * So a message put before (1) is found by (3).  A sender that opens after (1)
  * starts a new courier.  If that one finds "lock" held, the holder has yet to
  * take its first look, or (3), and will find the message.
  *
- * Functions that return int return 0 or an HTTP status, the reason in the log:
- *	404	the message is not there (any more; not logged)
+ * Functions that return int return 0 or an HTTP status, with the reason in the
+ * log:
+ *	404	the message is not there, or no longer (not logged)
  *	500	a directory or file that is missing, not ours or damaged
  *	503	the disk is full
  */
@@ -65,13 +66,13 @@
 struct outbox {
 	const struct datadir *dir;	/* the caller's; outlives the outbox */
 	int dirfd;	/* DATA_DIR/outbox */
-	int trigger;	/* open for writing; of a courier, so that its read end
-			 * does not report every sender's hang-up; or -1 */
+	int trigger;	/* open for writing, or -1; also in the courier, so that
+			 * its read end does not report every hang-up */
 	int starter;	/* to the child that can start a courier, or -1 */
 };
 
 struct outbox_message {
-	char name[OUTBOX_NAME_MAX];	/* by which the log knows it */
+	char name[OUTBOX_NAME_MAX];	/* its file's; the log uses it, too */
 	char oauth_id[STORE_ID_MAX];
 	int64_t room_id;
 	char key[OUTBOX_KEY_MAX];	/* same key, same message; or "" */
@@ -81,38 +82,38 @@ struct outbox_message {
 	struct json_object *notification;	/* part of doc */
 };
 
-/* Open the outbox in the data directory, making what is missing of it. */
+/* Open the outbox in the data directory; make what is missing of it. */
 int outbox_open(struct outbox *box, const struct datadir *dir);
 void outbox_close(struct outbox *box);
 
-/* ---- for who sends ---- */
+/* ---- for senders ---- */
 
 /*
  * The key of the n-th notification (from 0) that a program sends because of
- * one message of an installation: the same webhook delivered twice gives the
- * same keys.
+ * one message of an installation: if a webhook is delivered twice, the keys are
+ * the same.
  */
 void outbox_key(char key[OUTBOX_KEY_MAX], const char *oauth_id,
     const char *program, const char *message_id, unsigned int n);
 
 /*
- * Put a notification (kept by the caller) into new/, durably.  Of the message,
- * oauth_id, room_id, key and webhook are taken; its name is filled in.
+ * Put a notification (which stays the caller's) into new/, durably.  Takes
+ * oauth_id, room_id, key and webhook from the message, and fills in its name.
  */
 int outbox_put(const struct outbox *box, struct outbox_message *msg,
     struct json_object *notification);
 
 /*
  * Prepare to wake the courier, or to start the one at this path (NULL:
- * "courier" beside the running program).  Failing is logged and no error: the
- * message will be safe, and the next one tries again.
+ * "courier" beside the running program).  A failure is logged, but is no error:
+ * the message will be safe, and the next one tries again.
  */
 void outbox_reserve(struct outbox *box, const char *courier);
 
-/* Wake the courier, or let the one that was reserved start. */
+/* Wake the courier, or start the one that was reserved. */
 void outbox_wake(const struct outbox *box);
 
-/* Remove the messages of an installation, failed and delivered ones too. */
+/* Remove the messages of an installation, failed and delivered ones, too. */
 int outbox_forget(const struct outbox *box, const char *oauth_id);
 
 /* ---- for the courier ---- */
@@ -127,15 +128,15 @@ void outbox_woken(struct outbox *box, int trigger);
 int outbox_lock(const struct outbox *box);
 
 /*
- * Steps 1 and 2 of leaving: false where a sender counts on this courier, whose
- * trigger then wakes it by a byte or, when the last such sender has gone
- * without one, by its hang-up; else both descriptors are closed.
+ * Steps 1 and 2 of leaving.  Returns true with both descriptors closed, or
+ * false if a sender counts on this courier; then its trigger wakes it, by a
+ * byte or, if the last such sender leaves without one, by a hang-up.
  */
 bool outbox_leave(struct outbox *box, int trigger, int lock);
 
 /*
- * What is in one of the directories ("new", "failed"), sorted by d_name, for
- * outbox_list_free().  Returns how many, or -1.
+ * What is in one of the directories ("new", "failed"), sorted by d_name; free
+ * it with outbox_list_free().  Returns how many, or -1.
  */
 int outbox_list(const struct outbox *box, const char *dir,
     struct dirent ***list);
@@ -145,8 +146,8 @@ void outbox_list_free(struct dirent **list, int n);
 int64_t outbox_arrival(const char *name);
 
 /*
- * Read a message; the caller calls outbox_release() after a 0.  Else 404, 500
- * for a file that is no message, 503 when descriptors are out.
+ * Read a message.  After a 0, call outbox_release().  Otherwise 404, 500 for a
+ * file that is not a message, or 503 if there are no descriptors left.
  */
 int outbox_load(const struct outbox *box, const char *dir, const char *name,
     struct outbox_message *msg);
@@ -155,7 +156,7 @@ void outbox_release(struct outbox_message *msg);
 /* Was a message of this key, put within ten minutes of it, delivered? */
 bool outbox_seen(const struct outbox *box, const char *name, const char *key);
 
-/* HipChat has it: move it to seen/, or away if it has no key or that fails. */
+/* HipChat has it: move it to seen/, or remove it if it has no key. */
 void outbox_delivered(const struct outbox *box, const char *name,
     const char *key);
 
@@ -167,11 +168,11 @@ bool outbox_remove(const struct outbox *box, const char *dir,
 int outbox_fail(const struct outbox *box, const char *name,
     struct outbox_message *msg, const char *reason);
 
-/* Move a file that is no message to failed/ as it is. */
+/* Move a file that is not a message to failed/ as it is. */
 void outbox_set_aside(const struct outbox *box, const char *name);
 
 /*
- * The courier's status.json: read it (NULL where there is none; the caller
+ * The courier's status.json: read it (NULL if there is none; the caller
  * releases it), and replace it.
  */
 struct json_object *outbox_read_status(const struct outbox *box);
@@ -182,8 +183,8 @@ int outbox_retry(const struct outbox *box, const char *name,
     struct outbox_message *msg);
 
 /*
- * Remove what killed programs left below tmp/, and keys that were ten minutes
- * old when the oldest message in the queue arrived (Unix time).
+ * Remove what killed programs left in tmp/, and keys that were ten minutes old
+ * when the oldest message in the queue arrived (Unix time).
  */
 void outbox_sweep(const struct outbox *box, int64_t oldest);
 

@@ -1,6 +1,6 @@
 /*
- * outboxctl: see outboxctl.h.  A courier that runs meanwhile notices: it skips
- * files that are gone, and is woken for new ones.
+ * outboxctl: see outboxctl.h.  A running courier notices: it skips files that
+ * are gone, and is woken for new ones.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +37,7 @@ close_both(struct datadir *dir, struct outbox *box)
 	datadir_close(dir);
 }
 
-/* Unix time as the operator's clock has it; "-" for 0. */
+/* Unix time in the operator's time zone; "-" for 0. */
 static void
 show_time(char text[TIME_MAX], int64_t when)
 {
@@ -51,7 +51,7 @@ show_time(char text[TIME_MAX], int64_t when)
 
 /* ---- status ---- */
 
-/* The installation's entry in the report, made if need be. */
+/* The installation's entry in the report; made if it is missing. */
 static struct json_object *
 entry_of(struct json_object *report, const char *oauth_id)
 {
@@ -79,7 +79,7 @@ report_installations(struct json_object *report, const struct store *st)
 	return true;
 }
 
-/* Count the messages of a directory, and keep the last one's reason. */
+/* Count the messages in a directory, and keep the last one's reason. */
 static bool
 report_messages(struct json_object *report, const struct outbox *box,
     const char *dir, const char *member)
@@ -105,7 +105,7 @@ report_messages(struct json_object *report, const struct outbox *box,
 	return n >= 0;
 }
 
-/* What the courier wrote down of its lanes. */
+/* What the courier wrote about its lanes. */
 static void
 report_lanes(struct json_object *report, const struct outbox *box)
 {
@@ -122,7 +122,7 @@ report_lanes(struct json_object *report, const struct outbox *box)
 	for (i = 0; i < json_object_array_length(lanes); i++) {
 		struct json_object *lane = json_object_array_get_idx(lanes, i);
 
-		/* it may be of an installation that is gone */
+		/* its installation may be gone */
 		if (json_string(lane, "oauthId", STORE_ID_MAX - 1,
 		    &oauth_id) != 1 || !json_object_object_get_ex(report,
 		    oauth_id, &entry))
@@ -130,7 +130,7 @@ report_lanes(struct json_object *report, const struct outbox *box)
 		if (json_positive(lane, "until", &until) == 1 &&
 		    until > (int64_t)time(NULL) &&
 		    (json_positive(entry, "deferredUntil", &other) != 1 ||
-		    other < until))	/* of its rooms, the last */
+		    other < until))	/* the latest of its rooms */
 			json_add_int(entry, "deferredUntil", until);
 		if (json_string(lane, "error", OUTBOX_REASON_MAX, &error) == 1)
 			json_add_string(entry, "lastError", error);
@@ -155,7 +155,7 @@ print_entry(const char *oauth_id, struct json_object *entry)
 	json_string(entry, "lastError", OUTBOX_REASON_MAX, &error);
 	printf("%-36s %7lld %7lld  %-19s  ", oauth_id, (long long)queued,
 	    (long long)failed, when);
-	for (; *error != '\0'; error++)	/* it may be HipChat's words */
+	for (; *error != '\0'; error++)	/* it may be what HipChat said */
 		putchar(*error >= 0x20 && *error < 0x7f ? *error : '?');
 	putchar('\n');
 }
@@ -206,14 +206,14 @@ enum action {
 	DROP,	/* away */
 };
 
-/* Is it the message, or one of the installation, that the operator means? */
+/* Does the operator mean this message, or its installation? */
 static bool
 is_meant(const char *id, const char *name, const struct outbox_message *msg)
 {
 	return strcmp(id, name) == 0 || strcmp(id, msg->oauth_id) == 0;
 }
 
-/* Treat the messages of one directory; returns how many, or -1. */
+/* Process the messages in one directory; returns how many, or -1. */
 static int
 treat(const struct outbox *box, const char *dir, enum action action,
     const char *id)
@@ -224,7 +224,7 @@ treat(const struct outbox *box, const char *dir, enum action action,
 	int i, treated = 0;
 
 	for (i = 0; i < n; i++) {
-		/* a file that is no message can be dropped by its name */
+		/* a file that is not a message can be dropped by its name */
 		if (outbox_load(box, dir, list[i]->d_name, &msg) != 0 &&
 		    action == RETRY)
 			continue;
@@ -301,7 +301,7 @@ print_installation(const struct installation *inst)
 	printf("%-36s  %-23s  %-10s  %s\n", inst->oauth_id, host, room, since);
 }
 
-/* Print the installation of that id, or nothing if it was removed meanwhile. */
+/* Print the installation with that id, or nothing if it is gone by now. */
 static bool
 list_one(const struct store *st, const char *id)
 {

@@ -1,6 +1,6 @@
 /*
- * outboxctl: what an operator does to the outbox, and to installations, by hand,
- * courier or not.
+ * outboxctl: what an operator does by hand to the outbox and to installations,
+ * whether a courier runs or not.
  *
  * All functions return the exit status of the program: 0, or 1 with the
  * reason on standard error.
@@ -13,14 +13,14 @@
 #include "config.h"
 
 /*
- * Print, for each installation, how many messages are queued and failed,
- * until when they are deferred, and the last error; as JSON if so wanted.
+ * Print, for each installation, how many messages are queued and failed, until
+ * when they are deferred, and the last error; as JSON if json is set.
  */
 int outboxctl_status(const struct config *cfg, bool json);
 
 /*
- * Put failed messages into the queue again, as if they had arrived now:
- * all, those of an installation, or the one of that file name.
+ * Put failed messages into the queue again, as if they had arrived now: "all",
+ * those of an installation, or the one with that file name.
  */
 int outboxctl_retry(const struct config *cfg, const char *id);
 
@@ -33,7 +33,7 @@ int outboxctl_list(const struct config *cfg);
 /* Remove the installation, its token and its messages; nobody is asked. */
 int outboxctl_forget(const struct config *cfg, const char *id);
 
-/* Remove messages, queued and failed: of an installation, or that one. */
+/* Remove messages, queued and failed: an installation's, or one by its name. */
 int outboxctl_drop(const struct config *cfg, const char *id);
 
 #endif

@@ -2,7 +2,7 @@
  * queue: see queue.h.
  *
  * Names in outbox/new/ sort in the order of arrival and are never used twice,
- * so what is new since the last scan is what its sorted list has not.
+ * so a name is new if it is not in the sorted list of the last scan.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +61,7 @@ push(struct queue *q, const struct outbox_message *msg, const char *name)
 	q->items++;
 }
 
-/* Add one message; false when descriptors are out. */
+/* Add one message; false if there are no descriptors left. */
 static bool
 add_name(struct queue *q, const struct outbox *box, const char *name)
 {

@@ -1,9 +1,9 @@
 /*
  * queue: what the courier has to deliver, in memory.
  *
- * An installation is a client of HipChat; a room of it is a lane, in which
- * messages keep their order.  A lane that is told to wait delays no other
- * one, and a client has one request in flight at the most, whatever its lanes.
+ * An installation is a client of HipChat; each of its rooms is a lane, in which
+ * messages keep their order.  A lane that is told to wait delays no other one.
+ * A client has at most one request in flight, however many lanes it has.
  *
  * What lanes wait for, and their last errors, are also in outbox/status.json,
  * so that the next courier waits on and "courier --status" can tell.
@@ -18,7 +18,7 @@
 #include "outbox.h"
 #include "store.h"
 
-/* Longest wait of a lane, in seconds, whatever a 429 says. */
+/* A lane waits no longer than this, in seconds, whatever a 429 says. */
 #define QUEUE_WAIT_MAX 3600
 
 /* A message that is in outbox/new/. */
@@ -33,7 +33,7 @@ struct client {
 	char oauth_id[STORE_ID_MAX];
 	struct installation inst;	/* read when a token is needed */
 	struct token token;		/* "" before */
-	bool busy;			/* a lane of it has a call under way */
+	bool busy;			/* a lane has a call under way */
 };
 
 enum lane_stage {
@@ -47,13 +47,13 @@ struct lane {
 	struct lane *sibling;
 	struct client *client;
 	int64_t room_id;
-	struct item *first, *last;	/* oldest and youngest message */
+	struct item *first, *last;	/* oldest and newest message */
 	enum lane_stage stage;
 	struct http_call call;		/* unless idle */
 	struct outbox_message msg;	/* the first, unless idle */
 	bool renewed;			/* a token was got for this message */
 	int64_t until;			/* not before; Unix time in ms */
-	int64_t stuck_until;		/* nor before, for the disk's sake */
+	int64_t stuck_until;		/* nor before: the disk failed */
 	unsigned int failures;		/* in a row */
 	char error[OUTBOX_REASON_MAX];	/* the last one; or "" */
 };
@@ -67,9 +67,9 @@ struct queue {
 };
 
 /*
- * Add to the lanes what is new in outbox/new/.  A file that is no message is
- * set aside below failed/.  Returns false, logged, when descriptors are
- * out or the directory can't be read: then the queue is unfit for use, and
+ * Add to the lanes what is new in outbox/new/.  A file that is not a message is
+ * set aside in failed/.  Returns false and logs why if there are no descriptors
+ * left or the directory can't be read.  Then the queue must not be used, and
  * the messages wait on disk for the next courier.
  */
 bool queue_scan(struct queue *q, const struct outbox *box);
@@ -79,7 +79,7 @@ void queue_pop(struct queue *q, struct lane *lane);
 
 /*
  * Read and write outbox/status.json, as far as it is about installations that
- * there are.  Failing is logged and does no harm.
+ * exist.  A failure is logged and does no harm.
  */
 void queue_load_status(struct queue *q, const struct outbox *box,
     const struct store *st);

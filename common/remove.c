@@ -72,7 +72,7 @@ read_json(struct removal *r, struct cgi *cgi)
 	return status;
 }
 
-/* Is what is needed there, and is the browser sent to HipChat only? */
+/* Is everything there, and is the browser sent to HipChat only? */
 static int
 check(const struct removal *r, struct cgi *cgi, const struct config *cfg)
 {
@@ -102,7 +102,7 @@ remove_read(struct removal *removal, struct cgi *cgi,
 	removal->browser = cgi->method == CGI_GET;
 	status = read_encoded(removal, cgi, cgi->query);
 	if (status == 0 && cgi->body_len > 0) {
-		/* curl -d calls any body a form: look at it instead */
+		/* curl -d calls any body a form, so look at the body itself */
 		if (cgi->body[strspn(cgi->body, " \t\r\n")] == '{')
 			status = read_json(removal, cgi);
 		else if (strlen(cgi->body) < cgi->body_len)
@@ -120,7 +120,7 @@ forget_messages(const struct datadir *dir, const char *oauth_id)
 	int status;
 
 	if (faccessat(dir->fd, "outbox", F_OK, 0) != 0 && errno == ENOENT)
-		return 0;		/* it is not made for this */
+		return 0;		/* do not make it just for this */
 	if ((status = outbox_open(&box, dir)) != 0)
 		return status;
 	status = outbox_forget(&box, oauth_id);
@@ -129,9 +129,9 @@ forget_messages(const struct datadir *dir, const char *oauth_id)
 }
 
 /*
- * Forget the installation, its token and its messages, and log it in this
- * word.  found is what store_find() said: after a 404, a removal may have
- * ended halfway.
+ * Forget the installation, its token and its messages, and log that with this
+ * word.  found is what store_find() returned: if 404, an earlier removal may
+ * have ended halfway.
  */
 static int
 forget(const struct store *st, const struct installation *inst,
@@ -169,9 +169,9 @@ remove_by_id(const struct config *cfg, const char *oauth_id)
 }
 
 /*
- * Is the document that held this secret, or none, a proof?  Whoever has a file
- * on an allowed host can name an installation, so without its secret HipChat
- * is asked.
+ * Is a document with this secret, or without one, a proof?  Whoever has a file
+ * on an allowed host can name an installation, so without its secret, ask
+ * HipChat.
  */
 static int
 prove(const struct config *cfg, const struct installation *inst,
@@ -206,7 +206,7 @@ remove_by_document(const struct config *cfg, const struct removal *removal)
 		status = forget(&st, &inst, oauth_id, status, "removed");
 	}
 	datadir_close(&dir);
-	/* HipChat may revoke it only when the browser is back */
+	/* HipChat may revoke it only after the browser is back */
 	return status == HTTP_CONFLICT && removal->browser ? 0 : status;
 }
 

@@ -2,8 +2,8 @@
  * sandbox: see sandbox.h.
  *
  * The kernel's structures and bits are declared here, not taken from
- * <linux/landlock.h>: a header is as old as the system that compiles, and the
- * kernel that runs the program decides what there is.
+ * <linux/landlock.h>: that header is as old as the system that compiles, but
+ * what there is depends on the kernel that runs the program.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 #include "log.h"
 #include "sandbox.h"
 
-/* The address sanitizer maps terabytes, and looks at itself from a thread. */
+/* The address sanitizer maps terabytes and starts a thread. */
 #ifdef __has_feature
 #if __has_feature(address_sanitizer)
 #define SANITIZED true
@@ -35,14 +35,14 @@
 
 #define GIB ((uint64_t)1 << 30)
 
-/* What getrlimit() takes. */
+/* The type that getrlimit() wants. */
 #ifdef __GLIBC__
 typedef __rlimit_resource_t resource_id;
 #else
 typedef int resource_id;
 #endif
 
-/* What Landlock controls of files: LANDLOCK_ACCESS_FS_... */
+/* What Landlock controls, of files: LANDLOCK_ACCESS_FS_... */
 enum right {
 	EXECUTE = 1 << 0,	/* run a file */
 	WRITE_FILE = 1 << 1,	/* open a file for writing */
@@ -58,7 +58,7 @@ enum right {
 	MAKE_BLOCK = 1 << 11,	/* make a block device */
 	MAKE_SYM = 1 << 12,	/* make a symbolic link */
 	REFER = 1 << 13,	/* rename to another directory; ABI 2 */
-	TRUNCATE = 1 << 14,	/* cut a file; ABI 3 */
+	TRUNCATE = 1 << 14,	/* truncate a file; ABI 3 */
 	IOCTL_DEV = 1 << 15,	/* ioctl(2) on a device; ABI 5 */
 };
 
@@ -95,8 +95,8 @@ struct rule {
 } __attribute__((packed));
 
 /*
- * What libcurl, OpenSSL and the name service read, on Debian, Fedora and
- * Alpine: by name, for /etc as a whole holds much else.
+ * What libcurl, OpenSSL and the name service read on Debian, Fedora and Alpine.
+ * They are listed one by one because /etc holds much else.
  */
 static const char *const network_files[] = {
 	"/etc/resolv.conf", "/run/systemd/resolve", "/etc/hosts",
@@ -117,7 +117,7 @@ debug(const struct sandbox *keep, const char *what, const char *why)
 
 /* ---- limits ---- */
 
-/* Lower a limit; one that is lower already stays. */
+/* Lower a limit; one that is already lower stays. */
 static void
 lower(resource_id resource, uint64_t most)
 {
@@ -132,7 +132,7 @@ lower(resource_id resource, uint64_t most)
 	setrlimit(resource, &limit);
 }
 
-/* Standard error may be a log that has grown: it shall grow on. */
+/* Standard error may be a log file that is already large: leave it room. */
 static uint64_t
 file_size(void)
 {
@@ -148,13 +148,13 @@ set_limits(const struct sandbox *keep)
 {
 	lower(RLIMIT_CORE, 0);
 	lower(RLIMIT_FSIZE, file_size());
-	signal(SIGXFSZ, SIG_IGN);	/* an error will do, EFBIG */
+	signal(SIGXFSZ, SIG_IGN);	/* EFBIG is enough */
 	if (SANITIZED)
 		return;
-	/* core files that go through a pipe know no limit */
+	/* core files that go through a pipe have no limit */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (keep->network)
-		return;		/* threads reserve what they will not use */
+		return;		/* threads reserve memory that they never use */
 	lower(RLIMIT_AS, GIB);
 	lower(RLIMIT_NPROC, 0);
 }
@@ -163,7 +163,7 @@ set_limits(const struct sandbox *keep)
 
 #ifdef SYS_landlock_create_ruleset
 
-/* Let the path and all below it be used so; a missing one is left out. */
+/* Allow this access to the path and all below it; skip one that is missing. */
 static void
 allow(const struct sandbox *keep, int ruleset, const char *path,
     uint64_t rights)
@@ -183,8 +183,8 @@ allow(const struct sandbox *keep, int ruleset, const char *path,
 }
 
 /*
- * All that this ABI controls, which is refused then but for the rules.  Bits
- * that the kernel does not know would make it refuse the whole.
+ * All that this ABI controls.  It is refused, except for what the rules allow.
+ * The kernel would reject the ruleset for bits that it does not know.
  */
 static struct ruleset
 controlled(long abi, bool network)
@@ -209,7 +209,7 @@ add_rules(int ruleset, const struct sandbox *keep, uint64_t files)
 
 	allow(keep, ruleset, keep->readable, to_read);
 	allow(keep, ruleset, keep->writable, to_write & files);
-	if (SANITIZED) {	/* it looks for leaks, and for line numbers */
+	if (SANITIZED) {	/* it looks for leaks and line numbers */
 		allow(keep, ruleset, "/proc", to_read);
 		allow(keep, ruleset, "/proc/self/exe", to_read);
 	}
@@ -228,7 +228,7 @@ landlock(const struct sandbox *keep)
 	struct ruleset set = controlled(abi, keep->network);
 	int fd;
 
-	/* ABI 1 would forbid to move a file to another directory */
+	/* ABI 1 forbids moving a file to another directory */
 	if (abi < 2) {
 		debug(keep, "Landlock", abi < 0 ? strerror(errno) : "too old");
 		return;

@@ -8,7 +8,7 @@
 #include "status.h"
 #include "store.h"
 
-/* How often a change is tried while others are faster. */
+/* How often to try a change while others are faster. */
 #define TRIES 5
 
 int
@@ -62,7 +62,7 @@ remove_token(const struct store *st, const char *oauth_id)
 	return book_set(&st->tokens, oauth_id, NULL);
 }
 
-/* The record, if its secret (of nothing: "") is one of these two. */
+/* The record, if its secret ("" if there is none) is one of these two. */
 static int
 read_expected(const struct store *st, const char *oauth_id,
     char record[BOOK_VALUE_MAX], const char *secret, const char *or_secret)
@@ -74,11 +74,11 @@ read_expected(const struct store *st, const char *oauth_id,
 	    strcmp(now.oauth_secret, secret) == 0 ||
 	    strcmp(now.oauth_secret, or_secret) == 0)
 		return status;
-	log_line("%s was installed again meanwhile, so it stays", oauth_id);
+	log_line("%s was installed again: nothing done", oauth_id);
 	return HTTP_CONFLICT;
 }
 
-/* Replace the record of such a secret, or remove it (value NULL). */
+/* Replace the record with one of these secrets, or remove it (value NULL). */
 static int
 change(const struct store *st, const char *oauth_id, const char *value,
     const char *secret, const char *or_secret)
@@ -93,7 +93,7 @@ change(const struct store *st, const char *oauth_id, const char *value,
 			return found;
 		if (found == HTTP_NOT_FOUND && value == NULL)
 			return 0;
-		/* killed after the token, only a cached item is gone */
+		/* if killed after the token, only a cached item is lost */
 		status = value == NULL ? remove_token(st, oauth_id) : 0;
 		if (status == 0)
 			status = book_swap(&st->installations, oauth_id,
@@ -101,7 +101,7 @@ change(const struct store *st, const char *oauth_id, const char *value,
 		if (status != HTTP_CONFLICT)
 			return status;
 	}
-	log_line("%s: others change it all the time", oauth_id);
+	log_line("%s: others keep changing it", oauth_id);
 	return HTTP_SERVICE_UNAVAILABLE;
 }
 
@@ -129,7 +129,7 @@ store_find_token(const struct store *st, const char *oauth_id,
 {
 	char record[BOOK_VALUE_MAX];
 
-	/* a cache: damaged is as good as empty */
+	/* a cache: treat damaged as empty */
 	return book_get(&st->tokens, oauth_id, record) == 0 &&
 	    token_load(record, token) ? 0 : HTTP_NOT_FOUND;
 }

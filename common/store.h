@@ -1,7 +1,7 @@
 /*
  * store: who installed the add-on, and the tokens that HipChat gave us.  This
- * is the policy, who may replace and remove what; how records are kept, so
- * that they survive a kill -9 at any instruction, is in book.h.
+ * is the policy: who may replace and remove what.  How records survive a
+ * kill -9 at any instruction is in book.h.
  *
  *	DATA_DIR/installations.db	the truth: key oauthId, value JSON
  *	DATA_DIR/tokens.db		a cache, in the same form
@@ -31,23 +31,23 @@ int store_find(const struct store *st, const char *oauth_id,
     struct installation *inst);
 
 /*
- * The oauth_ids of all installations, each ended by a NUL and the last one by
- * another, which the caller frees; NULL on failure.
+ * The oauth_ids of all installations, each terminated by a NUL and the last one
+ * by two.  The caller frees them; on failure there are none, *ids is NULL.
  */
 int store_ids(const struct store *st, char **ids);
 
 /*
- * Add the installation, or replace the one of the same oauth_id.  old is what
- * was stored when the proof began (all zero: nothing): if another secret than
- * these two is stored by now, it is a conflict, for somebody was faster.
+ * Add the installation, or replace the one with the same oauth_id.  old is what
+ * was stored when the proof began (all zero: nothing).  If the secret that is
+ * stored now is neither of these two, somebody was faster: a conflict.
  */
 int store_put(const struct store *st, const struct installation *inst,
     const struct installation *old);
 
 /*
- * Remove the installation if it is still the one with this secret, and its
- * token.  An unknown id is success; another secret is a conflict: somebody
- * has installed again since it was looked at.
+ * Remove the installation and its token, if its secret is still this one.
+ * An unknown id is success; another secret is a conflict: somebody has
+ * installed again since the caller looked.
  */
 int store_remove(const struct store *st, const struct installation *inst);
 

@@ -26,14 +26,14 @@ read_file(const char *path, char *text)
 	if (len < 0)
 		return log_errno(path, "reading");
 	if (len > TEMPLATE_MAX || memchr(text, '\0', (size_t)len) != NULL) {
-		log_line("%s: too large or not a text", path);
+		log_line("%s: too large or not text", path);
 		return 500;
 	}
 	text[len] = '\0';
 	return 0;
 }
 
-/* The value of the name that stands at text, or NULL. */
+/* The value of the name at text, or NULL. */
 static const char *
 find_value(const struct template_value *values, const char *text, size_t len)
 {
@@ -45,8 +45,8 @@ find_value(const struct template_value *values, const char *text, size_t len)
 }
 
 /*
- * Write the value of the placeholder that opens at p.  Returns the place
- * behind its braces, or NULL with the reason.
+ * Write the value of the placeholder that opens at p.  Returns the place after
+ * its braces, or NULL with the reason.
  */
 static const char *
 expand(const char *p, const struct template_value *values, FILE *out,
@@ -58,7 +58,7 @@ expand(const char *p, const struct template_value *values, FILE *out,
 
 	p = name + len + strspn(name + len, " \t");
 	if (strncmp(p, "}}", 2) != 0) {
-		*why = "placeholder without end";
+		*why = "unterminated placeholder";
 		return NULL;
 	}
 	if ((value = find_value(values, name, len)) == NULL) {
@@ -71,7 +71,7 @@ expand(const char *p, const struct template_value *values, FILE *out,
 	return p + 2;
 }
 
-/* Render text to out; logs the line and returns 500 where it can't. */
+/* Render text to out; if it can't, log the line and return 500. */
 static int
 render(const char *path, const char *text,
     const struct template_value *values, FILE *out)
@@ -96,8 +96,8 @@ render(const char *path, const char *text,
 }
 
 /*
- * What is served is JSON, whatever was edited into the template.  No value adds
- * a line, so lines are counted alike before and after.
+ * Serve only JSON, whatever was edited into the template.  No value adds a
+ * line, so line numbers are the same before and after.
  */
 static int
 check(const char *path, const char *text, size_t len)

@@ -15,8 +15,8 @@ struct template_value {
 };
 
 /*
- * Render DIR/NAME.  A placeholder stands inside a JSON string; a name that
- * values do not have is an error, and so is a result that is not JSON.
+ * Render DIR/NAME.  Placeholders belong inside JSON strings.  A name that is
+ * not in values is an error, and so is a result that is not JSON.
  * Returns 0 with *out (malloc'ed, NUL-terminated, the caller's) and *len, or
  * 500 with the place in the log.
  */

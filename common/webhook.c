@@ -15,7 +15,7 @@
 #include "log.h"
 #include "webhook.h"
 
-/* An empty string, as the message of an uploaded file has? */
+/* Is it an empty string, as in the message of an uploaded file? */
 static bool
 is_empty(struct json_object *doc, const char *name)
 {
@@ -89,9 +89,10 @@ find_installation(struct webhook *hook, const char *oauth_id)
 }
 
 /*
- * The token, which HipChat's reference has in the Authorization header, its
- * guide in the query, and its libraries also behind "token=".  Returns "" if
- * there is none; buf is for a token from the query.
+ * The token, which is in the Authorization header according to HipChat's
+ * reference, in the query according to its guide, and after "token=" according
+ * to its libraries.  Returns "" if there is none; buf is for a token from the
+ * query.
  */
 static const char *
 find_token(const struct cgi *cgi, char buf[CGI_URL_MAX])
@@ -112,7 +113,7 @@ find_token(const struct cgi *cgi, char buf[CGI_URL_MAX])
 static const char *
 check_claims(const struct webhook *hook, const struct jwt_claims *claims)
 {
-	/* an event that names no room is of the installation's */
+	/* an event that names no room belongs to the installation's */
 	const int64_t here = hook->room_id != 0 ? hook->room_id :
 	    hook->inst.room_id;
 
@@ -201,7 +202,7 @@ webhook_reply(struct webhook *hook, struct json_object *notification)
 	return cgi_json(hook->cgi, notification);
 }
 
-/* Length of the white space that text starts with, in bytes. */
+/* Length of the white space at the start of text, in bytes. */
 static size_t
 leading_space(const uint8_t *text)
 {

@@ -17,8 +17,8 @@
  *	}
  *
  * The function is called only for a webhook that HipChat has signed with the
- * secret of an installation.  What it returns is the answer: 0 for "done",
- * else a status of status.h.
+ * secret of an installation.  It returns the answer: 0 for "done", else a
+ * status of status.h.
  *
  * The members that events have (HipChat's reference, Webhooks), as paths for
  * json_string() and json_positive() in hook->doc:
@@ -48,7 +48,7 @@
 #include "outbox.h"
 #include "store.h"
 
-/* Largest webhook in bytes: a message of 10,000 characters in JSON's escapes,
+/* Largest webhook in bytes: a message of 10,000 characters as JSON escapes,
  * with mentions, reaches 160 KB. */
 #define WEBHOOK_BODY_MAX 262144
 
@@ -58,10 +58,10 @@ struct webhook {
 	struct cgi *cgi;
 	struct outbox *outbox;
 	struct store store;
-	struct installation inst;	/* whose webhook it is */
+	struct installation inst;	/* that it is for */
 	struct json_object *doc;	/* the whole body */
 	const char *event;		/* "room_message", "room_enter", ... */
-	int64_t room_id;		/* where it happened; 0 if unsaid */
+	int64_t room_id;		/* where it happened; 0: unsaid */
 
 	/* of a message; "" with other events */
 	const char *message_id;
@@ -71,10 +71,10 @@ struct webhook {
 };
 
 /*
- * main() of an endpoint for webhooks; the name stands in the log and in the
- * keys by which a repeated webhook is known.  A webhook is answered with
- *	204	by a 0 of the function; also where HIPCHAT_WEBHOOK_AUTH is
- *		"none" and the installation is not known (logged)
+ * main() of an endpoint for webhooks.  The name is in its log lines, and in the
+ * keys by which a repeated webhook is recognized.  A webhook is answered with
+ *	204	the function returned 0; also if HIPCHAT_WEBHOOK_AUTH is
+ *		"none" and the installation is unknown (logged)
  *	400	not a webhook
  *	401	not signed with the secret of an installation, or not for this
  *		room, or not now
@@ -85,26 +85,26 @@ struct webhook {
 int webhook_main(const char *name, int (*answer)(struct webhook *hook));
 
 /*
- * The same for a webhook that keeps something else than KEEP_DATA, which all
- * need, and KEEP_COURIER, for notify_room(); see endpoint.h.  One that calls
- * HipChat itself (hipchat.h) keeps KEEP_NETWORK, too.
+ * The same for a webhook that keeps other things than KEEP_DATA, which all
+ * need, and KEEP_COURIER, which notify_room() needs; see endpoint.h.  One that
+ * calls HipChat itself (hipchat.h) keeps KEEP_NETWORK, too.
  */
 int webhook_main_keeping(const char *name,
     int (*answer)(struct webhook *hook), unsigned int keeps);
 
 /*
- * What stands behind a command such as "/echo", in upper or lower case, at
- * the start of the message, without white space around it: "" if nothing
- * does; NULL if the message does not start with the command as a word.
- * Changes the message, in which the result lies.
+ * What follows a command such as "/echo", in upper or lower case, at the start
+ * of the message, without white space around it; "" if nothing does.  NULL if
+ * the message does not start with the command as a whole word.
+ * The result is part of the message, which is changed.
  */
 char *webhook_argument(struct webhook *hook, const char *command);
 
 /*
  * Answer in the webhook's own response: HipChat says it in the room as a reply
- * to the message (Webhooks, "Response").  It is not kept, nor tried again; the
- * document, a notification in HipChat's form, stays the caller's.  Returns
- * 200, for the function to return.
+ * to the message (Webhooks, "Response").  It is neither kept nor tried again.
+ * The document, a notification in HipChat's form, stays the caller's.
+ * Returns 200, for the function to return.
  */
 int webhook_reply(struct webhook *hook, struct json_object *notification);
 

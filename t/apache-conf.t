@@ -1,9 +1,10 @@
 #!/bin/sh
-# httpd.conf.sample within a site: which URLs it takes and which it leaves,
-# below a prefix as at the top, and what it does without a module for CGI.
+# httpd.conf.sample within a site: which URLs it takes and which it leaves
+# alone, at the top and below a prefix, and what it does without a module for
+# CGI.
 . t/lib/lib.sh
 
-# is_at URL: the add-on is there, and nothing but the add-on
+# is_at URL: the add-on is there, and nothing else
 is_at() {
 	http GET "$1capabilities"
 	is "$status" 200 "$mpm: ${1#"$ADDON"}: the descriptor"

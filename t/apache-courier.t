@@ -1,6 +1,6 @@
 #!/bin/sh
-# Apache neither waits for a courier that its CGI program started, nor kills
-# it: under event with mod_cgid and under prefork with mod_cgi, over a graceful
+# Apache neither waits for a courier that its CGI program started nor kills it,
+# under event with mod_cgid and under prefork with mod_cgi, across a graceful
 # restart, a restart, and the end of Apache itself.
 . t/lib/lib.sh
 . t/lib/courier.sh
@@ -21,7 +21,7 @@ ends() {
 
 stat_field() { cut -d ' ' -f "$2" "/proc/$1/stat"; }
 
-# says TEXT: a person does, and the webhook is answered and the connection
+# says TEXT: a person says it, the webhook is answered and the connection
 # closed, which is what a client has to wait for
 says() {
 	is "$(control POST "rooms/$room/say" "{\"message\":\"/echo $1\"}" |
@@ -29,7 +29,7 @@ says() {
 		"$mpm: the webhook is answered: $1"
 }
 
-# still NAME: the same courier as ever, and it holds its call
+# still NAME: it is the same courier, and its call is still under way
 still() {
 	is "$(couriers)" "$pid" "$mpm: $1: one courier, and the same"
 	is "$(calls "$room" 'select(.status != null)')" 0 \

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installations that come twice, late, or at the same time as others of the
-# same id, through a real Apache.  What HipChat said last is what holds.
+# Installations that come twice, late, or at the same time as others of the same
+# id, through a real Apache.  What HipChat said last counts.
 . t/lib/lib.sh
 . t/lib/courier.sh
 
@@ -14,7 +14,7 @@ room=$(new_room Den)
 give() { http POST "$ADDON/installed" -d "@$1"; }
 
 # give_behind NAME FILE: the same in the background; the status will be in
-# $tmp/NAME.status, and $given is the process.
+# $tmp/NAME.status; $given is the process.
 give_behind() {
 	: >"$tmp/$1.status"
 	curl -sS -m 120 -o /dev/null -w '%{http_code}\n' -d "@$2" \
@@ -22,7 +22,7 @@ give_behind() {
 	given=$!
 }
 
-# works ID SECRET: how /echo answers to a webhook signed with it
+# works ID SECRET: how /echo answers a webhook that is signed with it
 works() {
 	printf '{"event":"room_message","oauth_client_id":"%s","item":{
 		"room":{"id":%s},"message":{"id":"x","message":"/echo x"}}}' \
@@ -35,7 +35,7 @@ works() {
 # secret_of FILE
 secret_of() { jq -r .oauthSecret "$1"; }
 
-# Install anew: sets $id, and fills $tmp/first.json with the credentials.
+# Install again: sets $id, and fills $tmp/first.json with the credentials.
 begin() {
 	id=$(install "$room") || exit
 	credentials "$id" >"$tmp/first.json"
@@ -58,8 +58,8 @@ at_hipchat() {
 }
 more_at_hipchat() { [ "$(at_hipchat "$1")" -gt "$2" ]; }
 
-# cgi_pid PROGRAM: of the one that Apache has running.  /proc/PID/stat can be
-# read by all, /proc/PID/exe not, once the program has entered its sandbox.
+# cgi_pid PROGRAM: of the one that Apache is running.  Anybody can read
+# /proc/PID/stat, but not /proc/PID/exe once the program is in its sandbox.
 cgi_pid() {
 	cat /proc/[0-9]*/stat 2>/dev/null | awk -v name="($1)" \
 		-v apache="$apache_pid" '{ parent[$1] = $4; comm[$1] = $2 }
@@ -69,7 +69,7 @@ cgi_pid() {
 has_cgi() { [ -n "$(cgi_pid "$1")" ]; }
 
 # stopped_before_the_store NAME FILE: give_behind(), but the program is stopped
-# when HipChat has granted the token, and before it has written anything: it
+# after HipChat has granted the token and before it has written anything: it
 # waits for the store's lock, which we hold until it is stopped.
 stopped_before_the_store() {
 	rm -f "$tmp/let-go" "$tmp/held"
@@ -92,10 +92,10 @@ granted() {
 	[ "$(control GET log | jq '[.[] | select(.direction == "in" and
 		(.url | endswith("/oauth/token")))] | last | .status')" = 200 ]
 }
-# The kernel's list tells who waits for a lock by an arrow.
+# In the kernel's list, an arrow marks those who wait for a lock.
 at_the_lock() { grep -q -e "-> FLOCK .* $stopped " /proc/locks; }
 
-# goes_on NAME: and what was its answer?  Sets $status.
+# goes_on NAME: let it go on; sets $status to its answer.
 goes_on() {
 	kill -CONT "$stopped"
 	wait "$given"
@@ -152,7 +152,7 @@ crowd() {
 	is "$(works "$id" forged)" 401 'the forged one does not'
 }
 
-# An installation that was proved first and is written last.
+# An installation that was proved first but is written last.
 overtaken() {
 	begin
 	stopped_before_the_store late "$tmp/first.json"
@@ -175,7 +175,7 @@ removed_meanwhile() {
 	is "$(works "$id" "$first")" 401 'it stays removed'
 }
 
-# A removal that has asked HipChat, and meanwhile there is a new secret.
+# A removal that has asked HipChat, but in the meantime there is a new secret.
 renewed_meanwhile() {
 	begin
 	fault '"route": "token", "fault": "status", "status": 401, "hold": true'

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Somebody who is not HipChat removes: other people's installations, with
-# documents of his own, and browsers are sent elsewhere.  Nothing of it changes
-# the store, and no connection is made to where the add-on must not go.
+# Somebody who is not HipChat removes other people's installations, with
+# documents of their own, and sends browsers elsewhere.  None of it changes the
+# store, and the add-on connects to no place where it must not go.
 . t/lib/lib.sh
 . t/lib/courier.sh
 . t/lib/attack.sh
@@ -12,15 +12,14 @@ browse() {
 		--arg i "$2" '"redirect_url=\($r | @uri)&installable_url=\($i | @uri)"')"
 }
 
-# ends NAME: the answer sends nobody anywhere, and has the usual headers only
+# ends NAME: the answer sends nobody anywhere, and has only the usual headers
 ends() {
 	! grep -Eqv '^((Status|Content-Type|Content-Length|Cache-Control): .*)?$' \
 		"$tmp/headers" || ok "$1: no header of it" false ||
 		diag "$(cat "$tmp/headers")"
 }
 
-# put_up DOCUMENT: what the stand-in will answer to the next GET of an
-# installable
+# put_up DOCUMENT: the stand-in's answer to the next GET of an installable
 put_up() {
 	fault '"route": "installable", "fault": "body", "status": 200,
 		"body": '"$(printf %s "$1" | jq -Rs .)"
@@ -89,7 +88,7 @@ installable_urls() {
 	refused 502 'an installable that is not there'
 }
 
-# What there is belongs to somebody else.
+# The installation belongs to somebody else.
 documents() {
 	put_up "{\"oauthId\": \"$a\", \"oauthSecret\": \"forged\"}"
 	browse "$back" "$installable"
@@ -162,7 +161,7 @@ removals() {
 		attack uninstalled POST QUERY_STRING="oauthId=$id" </dev/null
 		refused 409 "POST of somebody's id in the query"
 	done
-	# HipChat is not there: that is no proof of anything
+	# if HipChat is not there, that proves nothing
 	fault '"route": "token", "fault": "reset_before"'
 	attack installed DELETE PATH_INFO="/$a"
 	refused 503 'DELETE while HipChat is away'
@@ -178,7 +177,7 @@ removals() {
 	fault '"route": "token", "fault": "html"'
 	attack installed DELETE PATH_INFO="/$a"
 	refused 503 'DELETE while HipChat shows a web page'
-	# nor is it when we do not even ask, for our own list forbids it
+	# nor does it if we do not even ask, because our own list forbids it
 	for list in chat.example.com https://127.0.0.1:1; do
 		attack installed DELETE PATH_INFO="/$a" \
 			HIPCHAT_ALLOWED_HOSTS="$list"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Webhooks that HipChat has not signed: each one is a 401 that does not say
+# Webhooks that HipChat has not signed: each one gets a 401 that does not say
 # why, leaves one line in the log, and nothing in the outbox.  What HipChat has
-# signed gets through however the token is handed over.
+# signed gets through, however the token is sent.
 . t/lib/lib.sh
 . t/lib/courier.sh
 
@@ -41,7 +41,7 @@ token() { sign "$secret_a" "$hs256" "$(claims "$@")"; }
 
 n=0
 
-# post [NAME=VALUE…]: a webhook of $a's room, about which these say more
+# post [NAME=VALUE…]: a webhook of $a's room, with these variables
 post() {
 	n=$((n + 1))
 	webhook "$a" "$room1" "message-$n" "text $n" HIPCHAT_WEBHOOK_AUTH=jwt \
@@ -77,13 +77,13 @@ accepted() {
 	rm -f "$box"/outbox/new/*
 }
 
-# with NAME TOKEN: is such a token refused?
+# with NAME TOKEN: is this token refused?
 with() {
 	post HTTP_AUTHORIZATION="JWT $2"
 	refused "$1"
 }
 
-# ---- how a good one may come ------------------------------------------------
+# ---- how a good one may be sent ---------------------------------------------
 
 spellings() {
 	now=$(date +%s)
@@ -201,7 +201,7 @@ claimed() {
 	with 'claims that are no JSON' "$(sign "$secret_a" "$hs256" 'iss')"
 }
 
-# The body is about another room, or another installation, than the token.
+# The body is about another room or installation than the token.
 bodies() {
 	webhook "$a" "$room2" m-other text HIPCHAT_WEBHOOK_AUTH=jwt \
 		HTTP_AUTHORIZATION="JWT $good"
@@ -217,13 +217,13 @@ bodies() {
 		like "$(cat "$tmp/stderr")" 'not installed' \
 			"installation '$id': the log knows"
 	done
-	# a line break in an id does not make a second line
+	# a line break in an id does not start a second line
 	webhook 'x\necho: all is well' "$room1" m-other text \
 		HIPCHAT_WEBHOOK_AUTH=jwt HTTP_AUTHORIZATION="JWT $good"
 	refused 'an id with a line break'
 }
 
-# The same through Apache, which has to let the header through.
+# The same through Apache, which has to pass the header on.
 through_apache() {
 	for_room='{"event":"room_message","oauth_client_id":"%s","item":{
 		"room":{"id":%s},"message":{"id":"%s","message":"/echo %s"}}}'

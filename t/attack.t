@@ -1,7 +1,7 @@
 #!/bin/sh
 # Somebody who is not HipChat installs: with other people's secrets and ids,
-# with URLs and names that lead inward, with redirects.  Nothing of it changes
-# the store, and no connection is made to where the add-on must not go.
+# with URLs and names that lead inside, with redirects.  None of it changes the
+# store, and the add-on connects to no place where it must not go.
 . t/lib/lib.sh
 . t/lib/courier.sh
 . t/lib/attack.sh
@@ -43,7 +43,7 @@ odd() {
 
 hosts() {
 	path=/v2/capabilities
-	# somebody before the @
+	# with a user before the @
 	odd "https://api.hipchat.com@127.0.0.1$path" \
 		"https://api.hipchat.com:443@127.0.0.1:$port$path" \
 		"https://user:word@api.hipchat.com$path" \
@@ -51,7 +51,7 @@ hosts() {
 		"http://127.0.0.1:$port@example.com$path" \
 		"http://x@127.0.0.1:$port$path" \
 		"https://api.hipchat.com%40127.0.0.1$path"
-	# addresses, in each way to write them
+	# addresses, in every notation
 	odd "https://127.0.0.1$path" "https://127.1$path" \
 		"https://2130706433$path" "https://0x7f000001$path" \
 		"https://0x7f.0.0.1$path" "https://0177.0.0.1$path" \
@@ -118,8 +118,8 @@ delimiters() {
 	alone 'a NUL in capabilitiesUrl'
 }
 
-# The stand-in's own origin, otherwise spelt: it is not named so in its
-# document, so it installs nothing.
+# The stand-in's own origin, spelled differently: its document does not call
+# itself that, so nothing is installed.
 respelt() {
 	for url in "http://2130706433:$port" "http://0x7f.1:$port" \
 		"http://127.1:$port" "HTTP://127.0.0.1:$port" \
@@ -134,9 +134,9 @@ respelt() {
 	refused 502 'the stand-in with a query'
 }
 
-# ---- names that lead inward -------------------------------------------------
+# ---- names that lead inside -------------------------------------------------
 
-# A host of the list, whose name has these addresses: is it never called?
+# A host on the list whose name has these addresses is never called.
 inward() {
 	names=$2
 	install_from "https://$1$path"
@@ -161,7 +161,7 @@ addresses() {
 		fe80::1 fec0::1 ff02::1 2001::1 2001:db8::1 2002:7f00:1::1; do
 		inward api.hipchat.com "api.hipchat.com=$address" "$address"
 	done
-	# what lies next to them is called
+	# the addresses next to them are called
 	for address in 1.0.0.0 9.255.255.255 11.0.0.0 100.63.255.255 \
 		100.128.0.0 126.255.255.255 128.0.0.0 169.253.255.255 \
 		169.255.0.0 172.15.255.255 172.32.0.0 192.0.1.0 \
@@ -190,8 +190,8 @@ connect 93.184.216.34 443' 'a public address and loopback: the first alone'
 	allowed="*.hipchat.com $HIPCHAT"
 }
 
-# A HipChat, at a public address and with a certificate, whose name leads
-# inward when it is asked for again.
+# A HipChat, at a public address and with a certificate, whose name leads inside
+# when it is looked up again.
 rebinding() {
 	mkdir -p "$tmp/rebound/v2"
 	(
@@ -225,7 +225,7 @@ resolve api.hipchat.com' 'rebinding: loopback is not called'
 		'rebinding: the log says why'
 	changes_nothing rebinding
 
-	# and the certificate must be one that is trusted, for that name
+	# and the certificate must be trusted, and for that name
 	ca=
 	install_from https://api.hipchat.com/v2/capabilities
 	refused 502 'a certificate of nobody'
@@ -239,7 +239,7 @@ resolve api.hipchat.com' 'rebinding: loopback is not called'
 
 # ---- HipChat's document -----------------------------------------------------
 
-# document JQ: what the stand-in will answer to the next GET of it
+# document JQ: the stand-in's answer to the next GET of its document
 document() {
 	curl -sS "$HIPCHAT/v2/capabilities" | jq -c "$1" >"$tmp/document"
 	fault '"route": "capabilities", "fault": "body", "status": 200,
@@ -272,7 +272,7 @@ capabilities() {
 	install_as .
 	refused 502 'a document of somebody else'
 
-	# an allowed host which is somewhere else, inside: by name it may be
+	# an allowed host that is elsewhere, inside: the name alone allows it
 	names=internal.hipchat.com=10.1.2.3
 	document "$token = \"https://internal.hipchat.com/token\""
 	install_as .
@@ -311,7 +311,7 @@ $to_hipchat" 'proxies in the environment are not used'
 	before=$(state_of)
 }
 
-# Two allowed HipChats: what one has installed is not the other's to replace.
+# Two allowed HipChats: one can't replace what the other has installed.
 other_hipchat() {
 	setsid "$B/t/hipchatd" --port 0 >"$tmp/other.url" \
 		2>"$tmp/other.log" </dev/null &

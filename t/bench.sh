@@ -1,27 +1,27 @@
 #!/bin/sh
-# t/bench.sh - what a request costs, as a ratio to what it can't cost less, and
-# what a message costs, as a ratio to what it would cost without the outbox
+# t/bench.sh - what a request costs, as a ratio to the least that it could cost,
+# and what a message costs, as a ratio to what it would cost without the outbox
 #
 # One private Apache (event, mod_cgid) serves a static file, the floor (the
 # smallest possible CGI program, linked statically), the add-on, and
 # /echo-direct, an /echo that calls HipChat before it answers.  wrk loads them
 # in turn, in short rounds, and the median of the rounds counts, since a
-# machine has other things to do.  Absolute numbers are this machine's; the
-# ratios travel.
+# machine has other things to do.  Absolute numbers depend on the machine;
+# compare the ratios.
 #
 # Then spend.c runs echo and echo-direct without Apache, and accounts for the
 # CPU time and memory that they take, the courier's included.
 #
-# Webhooks are signed, and every client has an installation of its own, as
-# the courier has one request in flight for each.  Numbers make nothing fail;
-# a message that is acknowledged and does not arrive does.
+# Webhooks are signed, and every client has an installation of its own, because
+# the courier has one request in flight for each.  No number makes it fail; a
+# message that is acknowledged and does not arrive does.
 #
 #	ROUNDS=9 DURATION=1 CLIENTS=8 MESSAGES=400 t/bench.sh
 . t/lib/lib.sh
 rounds=${ROUNDS:-9} seconds=${DURATION:-1} clients=${CLIENTS:-8}
 messages=${MESSAGES:-400}
 
-# What HipChat takes to answer where it is said to be slow, in ms
+# What a slow HipChat takes to answer, in ms
 delay=50
 
 # ---- tools ------------------------------------------------------------------
@@ -40,7 +40,7 @@ calculate() {
 		print $calculate_what }" "$@"
 }
 
-# note NAME VALUE: of this round
+# note NAME VALUE: record a value of this round
 note() { echo "$2" >>"$tmp/$1.rounds"; }
 
 # middle: the median of the numbers on standard input
@@ -48,11 +48,11 @@ middle() {
 	sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
 }
 
-# median NAME: of what was noted
+# median NAME: of what was recorded
 median() { middle <"$tmp/$1.rounds"; }
 
-# ratio NAME BASE: the median of the rounds' ratios, as what else the machine
-# does in a round is in both
+# ratio NAME BASE: the median of the rounds' ratios, because what else the
+# machine does in a round affects both
 ratio() {
 	paste "$tmp/$1.rounds" "$tmp/$2.rounds" |
 		awk '{ printf "%.3f\n", $1 / $2 }' | middle
@@ -71,8 +71,8 @@ slow_hipchat() {
 }
 quick_hipchat() { control DELETE faults; }
 
-# load URL-PATH [FILE…]: one round, of webhooks if there are files; leaves what
-# wrk says in $tmp/wrk.
+# load URL-PATH [FILE…]: one round, of webhooks if there are files; wrk's output
+# goes to $tmp/wrk.
 load() {
 	load_url=$ADDON/$1
 	shift
@@ -94,7 +94,7 @@ plain() {
 	note "$1" "$(per_second)"
 }
 
-# echo_round SUFFIX: acknowledged, and delivered meanwhile and afterwards
+# echo_round SUFFIX: acknowledged, and delivered during the round and after it
 echo_round() {
 	round_before=$(reached) round_start=$(uptime)
 	load echo "$tmp"/webhooks/*
@@ -163,9 +163,9 @@ install() {
 }
 
 mkdir "$tmp/bench" "$tmp/webhooks"
-# ext4 without a journal looks through all inodes that anybody has deleted in
-# a block group lately before it makes a file there: so find a group apart, by
-# a directory of a new name below one that is marked as the top of a hierarchy
+# Before ext4 without a journal makes a file, it looks through all inodes that
+# were recently deleted in the block group.  So find another group, with a
+# directory of a new name in one that is marked as the top of a hierarchy.
 apart=$tmp/${tmp##*.}
 chattr +T "$tmp" 2>/dev/null || :
 mkdir "$apart"

@@ -1,4 +1,4 @@
-# t/check.mk - the part of the Makefile that tests, measures and breaks things
+# t/check.mk - the part of the Makefile for tests and measurements
 
 include t/hipchatd/hipchatd.mk
 
@@ -35,12 +35,12 @@ asan:
 	@$(MAKE) --no-print-directory B=$B/asan STATIC= HARD=-fPIE \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer $(SAN)" test
 
-# load and faults for minutes, and the couriers' deaths in full
+# load and faults for minutes, and all deaths of couriers
 soak: built
 	@B=$B SOAK_S=60 KILLS=200 WEBHOOKS=2000 \
 	    prove -v -e t/run t/soak.t t/kill-courier.t
 
-# the stand-in's page, used by hand in Chromium, which is 300 MB to install
+# the stand-in's page, used in Chromium, which takes 300 MB to install
 browser: built
 	@t/deps.sh browser
 	@B=$B prove -e t/run t/browser/page.t

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Outbox and courier: messages that wait, couriers that die and those that come
-# after them, and what may be in their way.
+# Outbox and courier: messages that wait, couriers that die and their
+# successors, and what may be in their way.
 . t/lib/lib.sh
 . t/lib/courier.sh
 six_rooms
@@ -8,7 +8,7 @@ six_rooms
 # ---- time -------------------------------------------------------------------
 
 # arrived TEXT TIME: as if the message had arrived at that Unix time, with which
-# its file's name begins
+# the name of its file begins
 arrived() {
 	file=$(grep -l "\"$1\"" "$box"/outbox/new/*)
 	name=${file##*/}
@@ -63,8 +63,8 @@ duplicates() {
 	courier
 	is "$(said "$room1" twin)" 'twin1 twin3 twin1' \
 		'duplicates: but after more than that'
-	# One that has waited for long, behind a HipChat that was down, and that
-	# a courier finds when it starts.
+	# One that has waited for a long time for a HipChat that was down, and
+	# that a courier finds when it starts.
 	webhook "$a" "$room1" m2 twin3
 	arrived twin3 $(($(date +%s) - 600))
 	key=$(jq -r .key "$box"/outbox/new/*)
@@ -190,7 +190,7 @@ damaged() {
 		'a damaged status.json does no harm'
 }
 
-# What an operator, or another program, may have done to the directory.
+# What an operator or another program may have done to the directory.
 disorder() {
 	fresh disorder
 	queue "$a" "$room1" disorder1
@@ -218,7 +218,7 @@ disorder() {
 	rmdir "$box/courier.log"
 }
 
-# The disk is full when the message is to be put: a file system of our own.
+# The disk is full when a message is put: in a file system of our own.
 full_disk() {
 	if [ "$(id -u)" = 0 ]; then
 		apart='unshare -m'
@@ -268,7 +268,7 @@ full_disk() {
 
 # ---- a removed installation -------------------------------------------------
 
-# An installation of its own, which is gone afterwards.
+# An installation for this test alone, which is gone afterwards.
 removal() {
 	fresh removal
 	cp -p "$tmp/extra.db" "$box/installations.db"
@@ -293,7 +293,7 @@ removal() {
 	is "$status" 204 'removal: it is removed'
 	is "$(grep -rl "$gone" "$box/outbox/new" "$box/outbox/failed")" '' \
 		'removal: and so are its messages'
-	# as if that removal had been killed before it came to the messages
+	# as if that removal had been killed before it got to the messages
 	for dir in new failed; do
 		jq -nc --arg id "$gone" '{oauthId: $id, roomId: 1,
 			notification: {message: "left"}}' \
@@ -314,7 +314,7 @@ removal() {
 }
 empty_for() { ! grep -rq "$1" "$box/outbox/new"; }
 
-# A webhook that came while it was being removed: nobody to send it for.
+# A webhook that came while its installation was being removed is not sent.
 orphan() {
 	fresh orphan
 	cp -p "$tmp/extra.db" "$box/installations.db"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Outbox and courier: what an operator sees and does, by commands and in the
+# Outbox and courier: what an operator sees and does, with commands and in the
 # log, and what the programs link.
 . t/lib/lib.sh
 . t/lib/courier.sh
@@ -92,7 +92,7 @@ usage() {
 	is "$(files new)" 1 'a bad setting changes nothing'
 }
 
-# It lies among the CGI programs, and is none.
+# It is beside the CGI programs, but is not one.
 as_cgi() {
 	fresh as-cgi
 	queue "$a" "$room1" cgi1

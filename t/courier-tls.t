@@ -3,8 +3,8 @@
 # delivering with HIPCHAT_CA_FILE, and not without; HTTP/2, and one connection
 # for many messages.
 #
-# An Apache with mod_ssl and mod_http2 stands before the stand-in; where there
-# is no mod_http2, or with HTTP2=no, the stand-in speaks TLS by itself.
+# An Apache with mod_ssl and mod_http2 is in front of the stand-in.  Without
+# mod_http2, or with HTTP2=no, the stand-in itself speaks TLS.
 . t/lib/lib.sh
 . t/lib/courier.sh
 
@@ -25,7 +25,7 @@ server() {
 			2>"$tmp/openssl" || die "$(cat "$tmp/openssl")"
 }
 
-# front: the virtual host before the stand-in
+# front: the virtual host in front of the stand-in
 front() {
 	for module in ssl http2 proxy proxy_http; do
 		cat <<-END
@@ -50,8 +50,8 @@ front() {
 	END
 }
 
-# tls_log: "PROTOCOL PORT" of each notification that Apache has passed on.
-# It writes the log after the answer; so wait for as many lines as there were
+# tls_log: "PROTOCOL PORT" of each notification that Apache has passed on.  It
+# writes the log after the answer, so wait for as many lines as there were
 # calls.
 tls_log() {
 	sed -n "s|^\([^ ]* [0-9]*\) [0-9]* .*/room/$room/notification\$|\1|p" \
@@ -76,7 +76,7 @@ if [ "${HTTP2:-}" != no ] && [ -e "$apache_modules/mod_http2.so" ]; then
 	front "$HIPCHAT" >"$tmp/extra.conf"
 else
 	http2=
-	export CURL_CA_BUNDLE="$tmp/ca.pem" # for control's sake
+	export CURL_CA_BUNDLE="$tmp/ca.pem" # for control()
 	start_hipchatd --tls-cert "$tmp/server.pem" --tls-key "$tmp/server.key"
 	origin=$HIPCHAT
 fi
@@ -131,7 +131,7 @@ untrusted system
 settings=$trust=$tmp/other.pem
 untrusted another
 
-# A file that is not there does not mean that anybody is trusted.
+# A missing file does not mean that anybody is trusted.
 settings=$trust=$tmp/ca.pem
 fresh missing
 queue "$id" "$room" missing1
@@ -141,7 +141,7 @@ is "$(files new) $(calls "$room")" '1 0' 'no CA file: the message waits'
 like "$(cat "$tmp/stderr" "$box/courier.log" 2>/dev/null)" \
 	"HIPCHAT_CA_FILE|$tmp/nowhere.pem" 'no CA file: which is logged'
 
-# A name that the certificate is not for.
+# The certificate is for another name.
 settings=$trust=$tmp/ca.pem
 fresh name
 jq --arg url "https://localhost:${origin##*:}/v2/capabilities" \

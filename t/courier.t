@@ -1,13 +1,13 @@
 #!/bin/sh
 # Outbox and courier: what is acknowledged is delivered, once and in order,
-# whatever HipChat answers, and what it refuses for good is kept with the
-# reason.  The real echo and the real courier, and the stand-in HipChat, which
-# fails on demand and counts.
+# whatever HipChat answers; what it refuses for good is kept, with the reason.
+# Echo and courier are the real ones; the stand-in HipChat fails on demand and
+# counts.
 . t/lib/lib.sh
 . t/lib/courier.sh
 six_rooms
 
-# ---- HipChat does not answer, or not well -----------------------------------
+# ---- HipChat does not answer, or answers badly ------------------------------
 
 down() {
 	fresh down
@@ -55,7 +55,7 @@ failures() {
 		'passing failures: the log says which'
 }
 
-# It may have happened although no answer came: at least once.
+# HipChat may have said it although no answer came: at least once.
 twice() {
 	fresh twice
 	fault '"route": "notification", "room": '"$room1"', "fault": "reset_after"'
@@ -70,7 +70,7 @@ twice() {
 		'half an answer: at least once'
 }
 
-# HipChat hangs in one room; the others go on meanwhile.
+# HipChat hangs in one room; in the meantime, the others go on.
 hanging() {
 	fresh hanging
 	fault '"route": "notification", "room": '"$room1"', "fault": "status",
@@ -95,8 +95,8 @@ hanging() {
 
 # ---- rate limits ------------------------------------------------------------
 
-# A limit of 5 s: when does the courier go on?  From before and after are
-# times that hold whatever the machine's speed.
+# A limit of 5 s: when does the courier go on?  The times before and after hold
+# whatever the speed of the machine.
 limit() {
 	fresh "limit-$1-$2"
 	fault '"route": "notification", "room": '"$room1"', "fault": "status",
@@ -151,8 +151,8 @@ past() {
 	is "$(said "$room1" past)" past1 'a 429 until a time that is past: said'
 }
 
-# A room that is limited does not delay another one: not that of another
-# installation, nor another of the same.
+# A room that is limited delays no other, neither of another installation nor of
+# the same one.
 beside() {
 	fresh beside
 	for n in 1 5; do
@@ -182,7 +182,7 @@ beside() {
 	stop_courier
 }
 
-# As much as 64 bits hold: a day will do.
+# The most that 64 bits hold: it waits a limited time.
 endless_limit() {
 	fresh endless
 	fault '"route": "notification", "fault": "status", "status": 429,
@@ -194,7 +194,7 @@ endless_limit() {
 		'a limit without end: until some time'
 }
 
-# The limit is the room's; that its messages grow too old does not end it.
+# The limit is the room's: it does not end when messages grow too old.
 lasting_limit() {
 	fresh lasting
 	fault '"route": "notification", "fault": "status", "status": 429,
@@ -237,7 +237,7 @@ unauthorized() {
 	courier
 	is "$(said "$room1" revoked3) $(tokens)" 'revoked3 1' \
 		'revoked tokens: the next courier has it, too'
-	cp -p "$box/tokens.db" "$tmp/installed/" # for those to come
+	cp -p "$box/tokens.db" "$tmp/installed/" # for later boxes
 
 	fresh unauthorized-twice
 	fault '"route": "notification", "room": '"$room1"', "fault": "status",
@@ -250,7 +250,7 @@ unauthorized() {
 	is "$(tokens)" 1 '401 twice: one fresh token'
 }
 
-# No token is to be had: for now, or for good.
+# HipChat grants no token, for now or for good.
 tokenless() {
 	fresh tokenless
 	rm "$box/tokens.db"

@@ -2,7 +2,7 @@
 # t/demo.sh demo - installs the add-on into a room of the stand-in HipChat,
 #	says "/echo hello world" there, shows the answer and every HTTP request
 #	on the way, and removes the add-on again.
-# t/demo.sh run - installs it and leaves all that running until Ctrl-C, to play
+# t/demo.sh run - installs it and keeps everything running until Ctrl-C, to play
 #	with.
 #
 # Called by "make demo" and "make run", which build the programs first.
@@ -29,7 +29,7 @@ steps() {
 		sed 's/^/    /'
 }
 
-# What we came for did not happen: show what did.
+# It did not work: show what happened.
 fail() {
 	steps >&2
 	tail -n 5 "$tmp/apache/error_log" "$tmp/hipchatd.log" >&2

@@ -6,14 +6,14 @@
 #	asan	make asan			fuzz	make fuzz
 #	browser	make browser
 #
-# Looks for the header, command or library itself, so it does not care how that
-# came here, and says nothing when all is there.  Otherwise it prints the command
-# that it is going to run, of apt-get, dnf or apk, with sudo unless it is root;
-# with DEPS=no it says what is missing and leaves it at that.
+# It looks for the header, command or library itself, however that was
+# installed, and says nothing if all is there.  Otherwise it prints the command
+# that it is going to run, of apt-get, dnf or apk, with sudo unless it is root.
+# With DEPS=no, it only says what is missing.
 set -eu
 
 # PURPOSE  KIND  WHAT  and its package on Debian, Fedora and Alpine.
-# a|b is one of the two; apache2-bin and httpd-core bring no system service.
+# a|b is one of the two; apache2-bin and httpd-core contain no system service.
 needs='
 build command cc                 gcc                  gcc                gcc
 build command make               make                 make               make
@@ -43,7 +43,7 @@ fuzz  command clang              clang                clang              clang
 fuzz  runtime libclang_rt.fuzzer libclang-rt-dev      compiler-rt        compiler-rt
 '
 
-# Debian keeps servers in sbin, which an ordinary user's PATH lacks.
+# Debian has servers in sbin, which is not in an ordinary user's PATH.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 cc=${CC:-cc} # unquoted below, as it may be "ccache gcc"
 
@@ -59,7 +59,7 @@ there() {
 	esac >/dev/null 2>&1
 }
 
-# The packages, in column $1 of three, of what is missing for the purposes.
+# The packages (column $1 of three) that are missing for the purposes.
 missing() {
 	echo "$needs" | while read -r purpose kind what deb rpm apk; do
 		case " $purposes " in *" ${purpose:-none} "*) ;; *) continue ;; esac

@@ -8,12 +8,12 @@ json_type='Content-Type: application/json'
 
 # ---- helpers ----------------------------------------------------------------
 
-# remove ID FORM: HipChat's way
+# remove ID FORM: HipChat removes it in this form
 remove() {
 	control POST remove "{\"oauth_id\":\"$1\",\"form\":\"$2\"}" >"$tmp/answer"
 }
 
-# last_out METHOD FILTER: of the last such request that HipChat made
+# last_out METHOD FILTER: a part of the last such request that HipChat made
 last_out() {
 	control GET log | jq -r --arg method "$1" "
 		[.[] | select(.direction == \"out\" and .method == \$method)]
@@ -27,7 +27,8 @@ say() {
 		jq -r '[.webhooks[].status] | join(" ")'
 }
 
-# newest FILTER: of the newest notification in $room, and how many there are
+# newest FILTER: a part of the newest notification in $room, and how many there
+# are
 newest() {
 	control GET "rooms/$room" | jq -c "
 		[.messages[] | select(.type == \"notification\")]
@@ -41,8 +42,8 @@ one_more() {
 	ok "$1: it is answered" wait_for is_newest
 }
 
-# echoes TEXT EXPECTED NAME: both ends are compared as JSON, so that no line
-# break gets lost.
+# echoes TEXT EXPECTED NAME: both are compared as JSON, so that no line break is
+# lost.
 echoes() {
 	is "$(say "$room" "$1")" 204 "$mpm: $3: the webhook"
 	one_more "$mpm: $3"
@@ -89,7 +90,7 @@ refuses() {
 	json .error.code "$3" "$mpm: $1 $2: error"
 }
 
-# what httpd.conf.sample lets in, and what not
+# what httpd.conf.sample lets in, and what it does not
 surface() {
 	refuses POST /capabilities 405 'GET, HEAD'
 	refuses GET /installed 405 'POST, DELETE'
@@ -156,8 +157,8 @@ three' 'line breaks'
 	is "$(say "$room" 'not /echo')" '' "$mpm: nor in the middle of one"
 }
 
-# webhook MESSAGE_ID TEXT: as HipChat would post it, for the installation $id,
-# with the secret that it had when it came.
+# webhook MESSAGE_ID TEXT: post one as HipChat would, for the installation $id,
+# with the secret that it had at first.
 webhook() {
 	jq -n --arg message_id "$1" --arg text "$2" --arg id "$id" \
 		--argjson room "$room" '{
@@ -172,8 +173,8 @@ webhook() {
 			"$(jq -r .oauthSecret "$tmp/credentials")")"
 }
 
-# long_text TEXT END NAME: nobody can say that much in HipChat, so it comes as
-# a webhook of our own; the answer has 10,000 characters and ends like that.
+# long_text TEXT END NAME: nobody can say that much in HipChat, so we post the
+# webhook; the answer has 10,000 characters and ends with END.
 long_text() {
 	webhook "$3" "/echo $1"
 	is "$status" 204 "$mpm: $3: the webhook"
@@ -234,7 +235,7 @@ removal() {
 	is_gone C
 }
 
-# CGIPassAuth: put something in /echo's place that shows what reaches it.
+# CGIPassAuth: replace /echo with a program that shows what reaches it.
 authorization() {
 	rm "$tmp/cgi-bin/echo"
 	cat >"$tmp/cgi-bin/echo" <<-'END'
@@ -260,8 +261,8 @@ for mpm in event prefork; do
 	authorization
 	stop_apache
 done
-# What was installed, removed or refused above is in the error log, and why;
-# nothing else.
+# The error log says what was installed, removed or refused above, and nothing
+# else.
 refusals='(capabilities|installed|uninstalled|echo): (4[0-9][0-9]: '
 refusals="$refusals|[0-9a-f-]{36}: HipChat refuses this secret"
 refusals="$refusals|[0-9a-f-]{36} stays for now"

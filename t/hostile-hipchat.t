@@ -1,13 +1,13 @@
 #!/bin/sh
 # A HipChat that misbehaves: whatever it answers, or does not, when the add-on
 # asks for its capabilities, for a token or for an installation's document, the
-# answer is the one of the contract, the log has one line about it, and nothing
+# add-on's answer is as documented, the log has one line about it, and nothing
 # changes on disk.
 . t/lib/lib.sh
 . t/lib/verdict.sh
 
-# Sub-shells that wait for a HipChat that is slow, each with a stand-in of its
-# own; they end it themselves.
+# Subshells that wait for a slow HipChat, each with a stand-in of its own, which
+# they end themselves.
 slow_pids=
 trap 'trap_status=$?
 	for pid in $slow_pids; do end "$pid"; done
@@ -25,8 +25,8 @@ fault() {
 # serve ROUTE JSON: its next answer on that route
 serve() { fault "$1" body "\"body\":$(printf %s "$2" | jq -Rs .)"; }
 
-# new_client: an OAuth client at HipChat's, $id and $secret, of which the add-on
-# knows nothing yet; for an add-on, HipChat gets hold of itself
+# new_client: an OAuth client at HipChat, $id and $secret, of which the add-on
+# knows nothing yet; HipChat takes its own document for the add-on's
 new_client() {
 	serve capabilities "$(jq -n --arg base "$HIPCHAT" '{
 		name: "Test", description: "A test", key: "test",
@@ -51,7 +51,7 @@ install() {
 	post installed
 }
 
-# installed NAME: it was, and that is all that is said
+# installed NAME: it was, and nothing else is said
 installed() {
 	fine '200 OK' 1 "$1"
 	like "$(cat "$tmp/stderr")" \
@@ -60,7 +60,7 @@ installed() {
 	before=$(disk)
 }
 
-# no_faults NAME: the stand-in was asked as often as faults were laid
+# no_faults NAME: the stand-in was asked as often as faults were ordered
 no_faults() {
 	is "$(control GET faults | jq -c .)" '[]' "$1: HipChat was asked each time"
 }
@@ -82,7 +82,7 @@ look() {
 
 remove() { cgi installed DELETE PATH_INFO="/$id"; }
 
-# browse [QUERY]: the browser comes with a document's URL
+# browse [QUERY]: a browser comes with a document's URL
 browse() {
 	cgi uninstalled GET QUERY_STRING="redirect_url=$HIPCHAT/back&installable_url=${1:-$HIPCHAT/v2/installable/1}"
 }
@@ -106,7 +106,7 @@ stored() {
 # ---- slow ones, in the background -------------------------------------------
 
 # slowly NAME STATUS SETUP REQUEST: with a directory and a HipChat of its own;
-# the request is made as soon as the setup is.
+# the request follows the setup.
 slow_names=
 slowly() {
 	slow_names="$slow_names $1"
@@ -144,7 +144,8 @@ installed 'a HipChat as it should be'
 new_client
 look
 
-# wrong NAME STATUS CALLS: the installation with the faults laid comes to this
+# wrong NAME STATUS CALLS: an installation with the ordered faults ends like
+# this
 wrong() {
 	install
 	refused "$2" "$1"
@@ -174,7 +175,7 @@ wrong 'capabilities: a redirect to the right place' 502 "$get 302"
 no_faults capabilities
 curl -sS "$HIPCHAT/v2/capabilities" >"$tmp/capabilities"
 look
-# changed NAME STATUS FILTER: the document, changed like that
+# changed NAME STATUS FILTER: the document, changed by the filter
 changed() {
 	serve capabilities "$(jq "$3" "$tmp/capabilities")"
 	wrong "capabilities: $1" "$2" "$get 200"
@@ -248,7 +249,7 @@ done
 no_faults tokens
 unchanged tokens
 
-# lifetime EXPIRES_IN SECONDS: as HipChat says it, and as it is kept
+# lifetime EXPIRES_IN SECONDS: as HipChat says it, and as it is stored
 lifetime() {
 	serve token "{\"access_token\":\"t-$2\"${1:+,\"expires_in\":$1}}"
 	low=$(($(date +%s) + $2))
@@ -341,7 +342,7 @@ ok '... and it is gone' no matches "$(stored)" "$first"
 new_client
 install
 installed 'one to be removed'
-# document NAME: with the fault laid, it is none
+# document NAME: with the ordered fault, it is not a document
 document() {
 	browse
 	refused 502 "$1"

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Bad and hostile input, without a server: the programs get it as a web server
-# would hand it over, by environment and standard input.  Whatever comes, the
-# answer is the one of the contract in HipChat's envelope, the log has one line
-# about it, and nothing changes on disk.
+# Bad and hostile input, without a server: the programs get it as from a web
+# server, in the environment and on standard input.  Whatever comes, the answer
+# is as documented, in HipChat's envelope, the log has one line about it, and
+# nothing changes on disk.
 . t/lib/lib.sh
 . t/lib/verdict.sh
 
@@ -117,7 +117,7 @@ gone='{"oauthId":"f3100c47"}'
 brackets=$(printf '%02000d' 0 | tr 0 '[')
 tekcarbs=$(printf '%02000d' 0 | tr 0 ']')
 
-# bad NAME FORMAT [ARGUMENT…]: a body that $program does not take
+# bad NAME FORMAT [ARGUMENT…]: a body that $program does not accept
 bad() {
 	bad_name=$1
 	shift
@@ -176,7 +176,7 @@ unchanged JSON
 
 # ---- members ----------------------------------------------------------------
 
-# unfit PROGRAM DOCUMENT MEMBER VALUE…: no value in JSON will do
+# unfit PROGRAM DOCUMENT MEMBER VALUE…: each value, in JSON, is invalid
 unfit() {
 	unfit_program=$1
 	printf '%s' "$2" >"$tmp/document"
@@ -188,7 +188,7 @@ unfit() {
 		refused 400 "$unfit_program: $unfit_member = $(shown "$value")"
 	done
 }
-# absent PROGRAM DOCUMENT MEMBER…: each is needed
+# absent PROGRAM DOCUMENT MEMBER…: each is required
 absent() {
 	absent_program=$1
 	printf '%s' "$2" >"$tmp/document"
@@ -235,7 +235,7 @@ put '%s,"groupId":9223372036854775808}' \
 post installed
 refused 400 'installed: .groupId = 2^63'
 
-# needed MEMBER VALUE ERE: the reason says what would do
+# needed MEMBER VALUE ERE: the reason says what is needed
 needed() {
 	unfit installed "$good" "$1" "$2"
 	like "$(cat "$tmp/stderr")" "JSON body: ${1#.}: $3" "... in the log: $3"
@@ -245,12 +245,12 @@ needed .oauthSecret "\"$long\"" '1 to 255 ASCII characters'
 needed .oauthSecret '"a b"' '.*, no blanks'
 needed .capabilitiesUrl "\"$longer\"" '1 to 2047 ASCII characters'
 
-# A room that is null is none.
+# A null room is no room.
 printf %s "$good" | jq -c '.roomId = null' >"$in"
 post installed
 refused 403 'installed: .roomId = null, from a host that is not allowed'
 
-# What is not asked for may be anything.
+# Other members may be anything.
 put '%s,"x":[null,{"oauthId":7}],"event":7}' "${good%?}"
 post installed
 refused 403 'installed: unknown members, from a host that is not allowed'
@@ -402,7 +402,7 @@ unchanged 'Host and settings'
 
 # ---- the data directory -----------------------------------------------------
 
-# no_store NAME [ARGUMENT…]: the store is needed, and can't be had
+# no_store NAME [ARGUMENT…]: the store is needed but not available
 no_store() {
 	no_store_name=$1
 	shift
@@ -438,7 +438,7 @@ no_store "somebody else's directory" HIPCHAT_DATA_DIR="$theirs"
 is "$(ls -A "$tmp/open")" '' '... and nothing was put there'
 unchanged 'no data directory'
 
-# An installations.db that is none stays as it is.
+# If installations.db is not a database, it stays as it is.
 echo 'not a database' >"$tmp/data/installations.db"
 before=$(disk)
 put %s "$gone"
@@ -452,8 +452,9 @@ refused 500 'DELETE: a damaged installations.db'
 unchanged 'a damaged installations.db'
 rm "$tmp/data/installations.db"
 
-# An unwritable directory takes no webhook.  Root may write anywhere, and so
-# is nobody for once, with a copy of the programs that nobody can get at.
+# No webhook is accepted if the directory is not writable.  Root can write
+# anywhere, so this runs as the user nobody, with a copy of the programs to
+# which that user has access.
 mkdir -m 500 "$tmp/shut"
 set --
 if [ "$(id -u)" = 0 ]; then
@@ -473,7 +474,7 @@ like "$(cat "$tmp/stderr")" 'Permission denied' '... and the log says why'
 # ---- the template -----------------------------------------------------------
 
 mkdir "$tmp/templates"
-# template NAME FORMAT [ARGUMENT…]: is refused
+# template NAME FORMAT [ARGUMENT…]: it is refused
 template() {
 	template_name=$1
 	shift

@@ -1,8 +1,8 @@
 #!/bin/sh
-# make install and uninstall: what a host gets, and that it works there.
+# make install and uninstall: what they install, and that it works.
 . t/lib/lib.sh
 
-# A copy of what is built, as other paths will be built into it.
+# A copy of what is built, because other paths will be built into it.
 cp -R -p "$B" "$tmp/built"
 run_make() { make -s --no-print-directory B="$tmp/built" "$@" >"$tmp/make" 2>&1; }
 to_host() {
@@ -37,7 +37,7 @@ like "$(cat "$tmp/stderr")" '/opt/hipchat/share/hipchat-cgi/templates' \
 	'... is looked for where it was installed'
 B=$cgi_was
 
-# Over a system at work: what runs meanwhile runs, the old or the new.
+# While the system is in use: what is called then works, old or new.
 ask() {
 	while [ ! -e "$tmp/enough" ]; do
 		"$tmp/host/$lib/echo" >"$tmp/asked" 2>&1 &&
@@ -59,7 +59,8 @@ done
 wait "$asker"
 is "$again $(cat "$tmp/unanswered")" '0 ' 'installed ten times, and never missing'
 
-# What a shell, sed or Apache's configuration would trip over is refused.
+# Characters that are special to a shell, sed or Apache's configuration are
+# refused.
 for odd in '/opt/hip chat' '/opt/a&b' '/opt/a|b' opt/hipchat '/opt/a"b'; do
 	ok "prefix=$odd is refused" \
 		no run_make install DESTDIR="$tmp/odd" prefix="$odd"
@@ -77,7 +78,7 @@ ok 'and once more' to_host uninstall || diag "$(cat "$tmp/make")"
 is "$(cd "$tmp/host" && find . -path '*hipchat-cgi*'; ls "$tmp/host/srv")" \
 	hipchat 'STATEDIR stays, and no other directory'
 
-# The same bytes come out of any directory.
+# A build in another directory gives the same bytes.
 for place in "$tmp/here" "$tmp/over there"; do
 	mkdir "$place"
 	cp -R Makefile cgi-bin common t "$place"

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Couriers that leave, and couriers killed with SIGKILL at random moments,
-# while webhooks arrive from eight clients: whatever was acknowledged is
-# delivered, in order; duplicates come from kills alone.
+# Couriers that leave, and couriers killed with SIGKILL at random moments, while
+# webhooks arrive from eight clients.  Whatever was acknowledged is delivered,
+# in order; only kills make duplicates.
 #
-# KILLS and WEBHOOKS set the size; the full one, which takes a minute or two:
+# KILLS and WEBHOOKS set the size.  For the full one, which takes a minute or
+# two:
 #
 #	KILLS=200 WEBHOOKS=2000 prove -v t/kill-courier.t
 : "${KILLS:=20}" "${WEBHOOKS:=300}"
@@ -16,8 +17,8 @@ batch=10
 # ---- webhooks ---------------------------------------------------------------
 
 # client N COUNT: posts that many webhooks for one of the rooms, and goes on
-# until there is $tmp/enough; the answers go to $tmp/answers.N, one "204 TEXT"
-# a line.  Two clients share a room.
+# until $tmp/enough exists.  The answers go to $tmp/answers.N, one "204 TEXT"
+# per line.  Two clients share a room.
 client() {
 	client_room=$(sed -n "$((($1 - 1) % 4 + 1))p" "$tmp/rooms")
 	client_from=1
@@ -68,14 +69,14 @@ await_clients() {
 
 # ---- couriers ---------------------------------------------------------------
 
-# courier_runs: sets $pid; as couriers() does, but quicker
+# courier_runs: sets $pid; like couriers(), but faster
 courier_runs() {
 	pid=$(awk -v end=":$inode\$" \
 		'$2 == "FLOCK" && $6 ~ end { print $5 }' /proc/locks)
 	[ -n "$pid" ]
 }
 
-# kill_couriers: $KILLS of them, each some random time after the last
+# kill_couriers: kills $KILLS of them, each a random time after the last
 kill_couriers() {
 	inode=$(ls -i "$box/outbox/lock")
 	inode=${inode%% *}
@@ -117,7 +118,7 @@ check() {
 		"$phase: all that was acknowledged is said"
 	is "$(comm -13 "$tmp/acknowledged" "$tmp/once" | head -n 3)" '' \
 		"$phase: and nothing else"
-	# Each client's messages in order; one that is repeated counts at first.
+	# Each client's messages in order; of a repeated one, the first counts.
 	is "$(awk -F - '!seen[$0]++ && $3 != ++last[$2]' "$tmp/said" |
 		head -n 3)" '' "$phase: in order"
 	duplicates=$(($(wc -l <"$tmp/said") - $(wc -l <"$tmp/once")))
@@ -159,11 +160,11 @@ killing() {
 		is "$status" 204 "kills: one more webhook in room $room"
 	done <"$tmp/rooms"
 	check
-	# One call is in flight for each of the four installations at the most.
+	# Each of the four installations has at most one call in flight.
 	ok "kills: duplicates come from kills only: $duplicates" \
 		[ "$duplicates" -le "$((killed * 4))" ]
 	stop_apache
-	# the courier that was to be woken was killed before it could be
+	# the courier was killed before it could be woken
 	quiet "$tmp/apache/error_log" "kills: Apache's error log" \
 		"$installs|"'echo: outbox/trigger: Broken pipe$'
 }

@@ -1,17 +1,17 @@
 #!/bin/sh
-# t/lint.sh - every warning that clang has, cppcheck and gcc -fanalyzer on every
-# C file.  Prints what it finds and fails; says one line when all is clean.
+# t/lint.sh - every warning that clang has, cppcheck, and gcc -fanalyzer on
+# every C file.  Prints what it finds and fails, or one line if all is clean.
 set -u
 
 flags='-std=c11 -D_GNU_SOURCE -Icommon -It -DDATA_DIR="/d" -DTEMPLATE_DIR="/t"
 -DCONFIG_FILE="/c"'
 
-# What of clang's -Weverything is not for us, and why:
+# What we leave out of clang's -Weverything, and why:
 #	padded			the compiler's business
 #	declaration-after-statement, pre-c11-compat and the like	C11 it is
 #	unsafe-buffer-usage	says that C has pointers
 #	disabled-macro-expansion, reserved-*	in the system's headers' macros
-#	vla, switch-default-like	opinions that exclude one another
+#	vla, switch-default-like	opinions that contradict each other
 off='padded declaration-after-statement unsafe-buffer-usage
 disabled-macro-expansion reserved-macro-identifier reserved-identifier
 switch-enum covered-switch-default cast-align documentation
@@ -38,8 +38,8 @@ cppcheck --std=c11 --quiet --error-exitcode=1 --inline-suppr \
 	'-DCONFIG_FILE="/c"' \
 	$product $others || status=1
 
-# gcc 12 takes what is put into a linked list for leaked; the leak checker that
-# runs with make asan knows better.
+# gcc 12 believes that what is put into a linked list is leaked; the leak
+# checker of make asan knows better.
 for file in $product; do
 	# shellcheck disable=SC2086
 	gcc $flags -O1 -Wall -Wextra -Werror -fanalyzer \

@@ -69,7 +69,7 @@ forget() {
 	courier
 	is "$rc $(said "$room2" kept)" '0 kept1' "... and others' are delivered"
 	cgi installed POST HIPCHAT_DATA_DIR="$box" <"$tmp/a.json"
-	is "$status" 200 'what was forgotten may be installed anew'
+	is "$status" 200 'what was forgotten may be installed again'
 }
 
 # A courier has its message in flight, and one behind it.
@@ -89,7 +89,7 @@ running() {
 	is "$(calls "$room1") $(files new) $(files failed)" '1 0 0' \
 		'... without another call for it'
 	cgi installed POST HIPCHAT_DATA_DIR="$box" <"$tmp/a.json"
-	is "$status" 200 '... installed anew'
+	is "$status" 200 '... installed again'
 	queue "$a" "$room1" run4
 	courier
 	is "$rc $(said "$room1" run4)" '0 run4' '... it is served again'

@@ -1,10 +1,9 @@
 #!/bin/sh
 # Secrets stay where they belong: each installation's secret in
-# installations.db, each token in tokens.db, and nothing of them, or of a
-# signed JWT, in a log, an answer, the outbox, an argument list, an
-# environment or a core file, on good ways and bad ones.  Whatever the umask,
-# all files are the owner's alone, and there are none outside of the data
-# directory.
+# installations.db, each token in tokens.db, and no part of them, or of a signed
+# JWT, in a log, an answer, the outbox, an argument list, an environment or a
+# core file, whether things go well or badly.  Whatever the umask, only the
+# owner has access to the files, and there are none outside the data directory.
 . t/lib/lib.sh
 . t/lib/courier.sh
 
@@ -13,7 +12,7 @@ case $B in /*) ;; *) B=$PWD/$B ;; esac
 # Apache and all programs run with this umask and may write core files.
 umask 0
 ulimit -c unlimited 2>/dev/null || diag 'core files are limited already'
-mkdir "$tmp/elsewhere"		# a place that is not theirs, but open to all
+mkdir "$tmp/elsewhere"		# not theirs, but writable by anybody
 courier_name=c-${tmp##*.}
 cp "$B/cgi-bin/courier" "$tmp/$courier_name"
 start_hipchatd
@@ -26,7 +25,7 @@ room=$(new_room Den) room2=$(new_room Lair)
 
 # ---- helpers ----------------------------------------------------------------
 
-# ask METHOD PATH [CURL-ARGUMENT…]: http(), and the answer is kept
+# ask METHOD PATH [CURL-ARGUMENT…]: http(), and keep the answer
 ask() {
 	ask_method=$1 ask_path=$2
 	shift 2
@@ -46,8 +45,8 @@ say() {
 		jq -r '[.webhooks[].status] | join(" ")'
 }
 
-# secrets: all that the stand-in has given out, or was shown, and what we have
-# made up, one a line
+# secrets: all that the stand-in has given out or was shown, and what we have
+# made up, one per line
 secrets() {
 	{
 		control GET log | jq -r '.[] |
@@ -73,15 +72,15 @@ holds() {
 	grep -alrF -f "$tmp/secrets" "$@" 2>/dev/null | sed "s|^$tmp/||" | sort
 }
 
-# pids PROGRAM: those of it that Apache has running.  /proc/PID/stat can be read
-# by all, /proc/PID/exe not, once the program has entered its sandbox.
+# pids PROGRAM: of those that Apache is running.  Anybody can read
+# /proc/PID/stat, but not /proc/PID/exe once the program is in its sandbox.
 pids() {
 	cat /proc/[0-9]*/stat 2>/dev/null | awk -v name="($1)" \
 		-v apache="$apache_pid" '{ parent[$1] = $4; comm[$1] = $2 }
 		END { for (pid in comm) if (comm[pid] == name &&
 			parent[parent[pid]] == apache) print pid }'
 }
-# A courier is nobody's child: ours is known by its name.
+# A courier is nobody's child: we recognize ours by its name.
 courier_pid() {
 	cat /proc/[0-9]*/stat 2>/dev/null |
 		sed -n "s/^\([0-9]*\) ($courier_name) [^Z].*/\1/p"
@@ -118,7 +117,7 @@ good_ways() {
 		wait_for has_said "$room" two 'two privatetext'
 }
 
-# While HipChat keeps them waiting.
+# While the programs wait for HipChat.
 under_way() {
 	fault '"route": "token", "fault": "delay", "ms": 0, "hold": true'
 	curl -sS -m 120 -o "$tmp/held.body" -d "@$tmp/credentials" \
@@ -149,14 +148,14 @@ under_way() {
 	is "$(cat "/proc/$(courier_pid)/environ" 2>/dev/null | tr '\0' '\n' |
 		grep -E '^(HTTP_|QUERY_|CONTENT_|REMOTE_|AUTH)')" '' \
 		"courier: its environment has nothing of the request's"
-	# should it break down in the middle of it
+	# in case it crashes in the middle of it
 	kill -SEGV "$(courier_pid)"
 	wait_for is_over
 	control POST release
 }
 confined_yet() { grep -q '^Max core file size *0 ' "/proc/$1/limits"; }
 
-# ---- bad ways ---------------------------------------------------------------
+# ---- when things go wrong ---------------------------------------------------
 
 bad_installs() {
 	made_up
@@ -255,7 +254,7 @@ bad_deliveries() {
 some_have_failed() { [ "$(ls "$tmp/data/outbox/failed" | wc -l)" -ge 3 ]; }
 has_deferred() { grep -q ': deferred for ' "$tmp/data/courier.log"; }
 
-# A data directory that is not as it should be.
+# A data directory that is damaged.
 bad_store() {
 	chmod 777 "$tmp/data"
 	post_install .
@@ -264,7 +263,7 @@ bad_store() {
 		'a data directory for everybody: a webhook'
 	chmod 700 "$tmp/data"
 	cp -p "$tmp/data/installations.db" "$tmp/saved.db"
-	# a record that is damaged: its text is there to be complained of
+	# a damaged record, whose text might get into a complaint
 	sed 's/"oauthSecret"/"oauthSecreT"/' "$tmp/saved.db" \
 		>"$tmp/data/installations.db"
 	is "$(say "$room" '/echo unseen privatetext')" 500 'a damaged store'
@@ -274,7 +273,7 @@ bad_store() {
 	rm "$tmp/saved.db"
 }
 
-# ---- what is left of it -----------------------------------------------------
+# ---- what is left -----------------------------------------------------------
 
 nothing_leaked() {
 	secrets >"$tmp/secrets"
@@ -321,8 +320,8 @@ ok 'the rest is delivered' wait_for is_over
 nothing_leaked 'header'
 kept_to_itself 'umask 0'
 
-# In the query, a token gets into Apache's access log: the server's own doing,
-# of which the README warns.  Nowhere else.
+# A token in the query gets into Apache's access log, as the README warns, and
+# nowhere else.
 control POST settings '{"signed_request":true}' >"$tmp/answer"
 is "$(say "$room" '/echo four privatetext')" 204 'a token in the query'
 ok 'a token in the query: answered' wait_for has_said "$room" four \
@@ -343,10 +342,10 @@ stop_apache
 
 # ---- every program, under other masks ---------------------------------------
 
-# in env(1)'s arguments: with another mask, in a directory of nobody's
+# in env(1)'s arguments: with another mask, in a directory that is nobody's
 masked='umask "$1"; shift; cd "$1" || exit; shift; exec "$@"'
 
-# What echo gives to the courier is written down on the way.
+# A program in between writes down what echo gives to the courier.
 cat >"$tmp/witness" <<-END
 	#!/bin/sh
 	{ env; printf '%s\n' "\$0" "\$@"; } >"$tmp/witnessed"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The settings' file: all programs read the same one, and the environment wins.
+# The settings file: all programs read the same one, and the environment wins.
 . t/lib/lib.sh
 
 conf=$tmp/hipchat-cgi.conf
@@ -13,7 +13,7 @@ from_file() {
 		-u HIPCHAT_WEBHOOK_AUTH -u HIPCHAT_COURIER_IDLE \
 		HIPCHAT_CONFIG="$conf" "$@"
 }
-# courier [NAME=VALUE…] PROGRAM [ARGUMENT…]: likewise; sets $rc
+# courier [NAME=VALUE…] PROGRAM [ARGUMENT…]: the same for it; sets $rc
 courier() {
 	rc=0
 	env -i PATH="$PATH" ${ASAN_OPTIONS:+"ASAN_OPTIONS=$ASAN_OPTIONS"} \
@@ -48,7 +48,7 @@ json '.name + " " + .links.self' \
 	'other https://file.example.com/capabilities' \
 	'... and the environment first, where it is not empty'
 
-# ---- a message's way --------------------------------------------------------
+# ---- the path of a message --------------------------------------------------
 
 room=$(control POST rooms '{"name":"Den"}' | jq -er .id)
 start_apache HIPCHAT_WEBHOOK_AUTH=none
@@ -99,7 +99,7 @@ ok '... which has the file: it delivers both' wait_for has_said two
 ok '... the earlier one first' has_said one
 ok '... and leaves' wait_for no is_at_work
 
-# ---- a file that is not as it should be -------------------------------------
+# ---- an invalid file --------------------------------------------------------
 
 # refused REASON: by all programs, with one line each
 refused() {
@@ -129,7 +129,7 @@ refused ': No such file or directory'
 cp -R -p "$B" "$tmp/built"
 ok 'built for another SYSCONFDIR' make -s --no-print-directory B="$tmp/built" \
 	SYSCONFDIR="$tmp/etc" STATEDIR="$tmp/state" "$tmp/built/cgi-bin/courier"
-# unnamed PATTERN NAME: what the courier says where no file is named
+# unnamed PATTERN NAME: what the courier says if no file is named
 unnamed() {
 	courier -u HIPCHAT_CONFIG "$tmp/built/cgi-bin/courier" --status
 	like "$(cat "$tmp/stderr")" "$1" "$2"

@@ -5,8 +5,8 @@
 #	curl -H "Authorization: JWT $(t/sign-webhook.sh "$id" "$secret")" \
 #	    -H 'Content-Type: application/json' -d @webhook.json "$base/echo"
 #
-# openssl takes the key as an argument, where ps(1) shows it to everybody on
-# the machine: so this is for trying things out.
+# openssl takes the key as an argument, which ps(1) shows to everybody on the
+# machine, so use this only to try things out.
 set -eu
 
 usage() {

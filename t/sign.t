@@ -1,5 +1,6 @@
 #!/bin/sh
-# What t/sign-webhook.sh signs with openssl, common/jwt takes, and nobody else's.
+# common/jwt accepts what t/sign-webhook.sh signs with openssl, and nothing
+# else.
 . t/lib/lib.sh
 
 secret='x{}"$` /+=&%'
@@ -21,7 +22,7 @@ is "$(verify "$token" "$secret" $((now + 4000)))" 'bad: it has expired' \
 is "$(verify "$token" "$secret" $((now - 100)))" \
 	'bad: it is from the future' 'nor earlier'
 
-# claims of every length modulo 3, so with and without padding to cut off
+# claims of every length modulo 3, so with and without padding to remove
 for id in a ab abc abcd; do
 	token=$(t/sign-webhook.sh "$id" "$secret")
 	is "$(verify "$token")" "good iss=$id room_id=0" \

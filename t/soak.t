@@ -1,10 +1,10 @@
 #!/bin/sh
 # Load and faults, through a real Apache: soak.c says what is done, and what
-# must have come of it.  SOAK_S is the seconds of each of its three parts, 2
-# unless told otherwise ("make soak"), SOAK_CLIENTS how many there are.
+# must come of it.  SOAK_S is the length of each of its three parts in seconds
+# (2; "make soak" takes more), SOAK_CLIENTS the number of clients.
 #
-# To fill a disk takes one of our own, so this test goes into a mount
-# namespace of its own, where there are such: as root, or in a user namespace.
+# To fill a disk, we need one of our own, so this test enters a mount namespace
+# of its own if it can, as root or in a user namespace.
 
 # own_mounts HOW…: can unshare(1) give us a place to mount something?
 own_mounts() {
@@ -22,7 +22,7 @@ fi
 
 . t/lib/lib.sh
 
-# The mount has to go before the directory can.
+# Unmount before the directory is removed.
 trap leave EXIT
 leave() {
 	leave_status=$?
@@ -36,8 +36,8 @@ if [ "$SOAK_DISK" = 1 ]; then
 		die 'no file system for the data directory'
 fi
 
-# A courier is nobody's child: ours are known by their name, which all can see,
-# as they can see the session that Apache and its children are in.
+# A courier is nobody's child: we recognize ours by their name, which anybody
+# can see, and Apache and its children by their session.
 courier_name=c-${tmp##*.}
 cp "$B/cgi-bin/courier" "$tmp/$courier_name"
 start_hipchatd
@@ -50,7 +50,7 @@ ours() {
 		($6 == session || $2 == name) { print $1, $2 }'
 }
 nobody() { [ -z "$(ours)" ]; }
-# in place of servers.sh's, which asks for what a lazy unmount hides
+# instead of the one in servers.sh, which looks at what a lazy unmount hides
 couriers() { ours | sed -n "s/^\([0-9]*\) ($courier_name)/\1/p"; }
 descriptors() { ls "/proc/$1/fd" | wc -l; }
 
@@ -73,7 +73,7 @@ room=$(control POST rooms '{"name":"last"}' | jq .id)
 control POST install "{\"url\":\"$ADDON/capabilities\",\"room_id\":$room}" \
 	>"$tmp/answer"
 control POST "rooms/$room/say" '{"message":"/echo last"}' >"$tmp/answer"
-# held: what the courier has open; others than root may not look
+# held: what the courier has open; only root may look
 held() {
 	ls -l "/proc/$(couriers | head -n 1)/fd" 2>"$tmp/held.error" |
 		sed -n 's/.* -> //p' >"$tmp/held"

@@ -1,15 +1,15 @@
-# t/lib/attack.sh - what the tests share in which somebody who is not HipChat
-# installs and removes.  Read after lib.sh and courier.sh.
+# t/lib/attack.sh - for tests in which somebody who is not HipChat installs and
+# removes.  Source it after lib.sh and courier.sh.
 #
-# All calls that the add-on makes go through a network made to order
-# (shim/network.c), which notes them down in $journal.
+# All calls that the add-on makes go through a simulated network
+# (shim/network.c), which writes them to $journal.
 #
-# It starts both servers and makes two installations, $a and $b; their
-# credentials are in $tmp/a.json and b.json, and a data directory that holds
-# them is $box.
+# It starts both servers and makes two installations, $a and $b.  Their
+# credentials are in $tmp/a.json and b.json; $box is a data directory that holds
+# them.
 
 journal=$tmp/journal
-# at the place where what is run belongs, so that all of it goes away
+# in $tmp, so that it is removed at the end
 ${CC:-cc} -std=c11 -shared -fPIC -O1 -o "$tmp/network.so" t/shim/network.c ||
 	die 'the shim does not compile'
 start_hipchatd
@@ -24,9 +24,9 @@ stop_apache
 keep "$a" "$b"
 fresh box
 
-# The allowed hosts are the default and the stand-in.  $names, if set, are
-# what the name service knows, $route is where a connection may go instead,
-# and $ca what is trusted.
+# The allowed hosts are *.hipchat.com and the stand-in.  If set, $names are what
+# the name service knows, $route is where a connection goes instead, and $ca is
+# what is trusted.
 allowed="*.hipchat.com $HIPCHAT"
 names='' route='' ca=''
 
@@ -49,7 +49,7 @@ install_as() {
 	attack installed POST <"$tmp/post.json"
 }
 
-# install_from URL: a new id, and this capabilitiesUrl; backslashes are as they
+# install_from URL: a new id, and this capabilitiesUrl; backslashes stay as they
 # are
 nobody=00000000-0000-4000-8000-000000000000
 install_from() {
@@ -79,8 +79,8 @@ changes_nothing() {
 	before=$(state_of)
 }
 
-# refused STATUS NAME: with this status (4xx is 400 or 403) and one line in
-# the log, and nothing is changed
+# refused STATUS NAME: the last request, with this status (4xx is 400 or 403)
+# and one line in the log; nothing is changed
 refused() {
 	refused_status=$status
 	case $1,$status in 4xx,400 | 4xx,403) refused_status=4xx ;; esac
@@ -89,7 +89,7 @@ refused() {
 	changes_nothing "$2"
 }
 
-# called WHAT NAME: these and no other lines are in the journal
+# called WHAT NAME: these lines and no others are in the journal
 called() { is "$(cat "$journal")" "$1" "$2"; }
 
 # alone NAME: no look-up, no connection
@@ -98,5 +98,5 @@ alone() {
 		diag "$(cat "$journal")"
 }
 
-# shown TEXT: fit for a test's name
+# shown TEXT: in a form for a test's name
 shown() { printf %s "$1" | tr '\\' '|' | tr -c '[:graph:]' ' ' | cut -c -70; }

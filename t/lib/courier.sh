@@ -1,12 +1,11 @@
 # shellcheck shell=sh
-# t/lib/courier.sh - what the tests of outbox and courier share.  Read after
-# lib.sh.
+# t/lib/courier.sh - for tests of outbox and courier.  Source it after lib.sh.
 #
-# A data directory, $box, is made by fresh(): the installations are in it and
-# its outbox is empty.  webhook() runs echo on it, courier() the courier, both
-# as a web server or an operator would.
+# fresh() makes a data directory, $box, with the installations in it and an
+# empty outbox.  webhook() runs echo on it and courier() the courier, as a web
+# server or an operator would.
 
-# ---- at HipChat's -----------------------------------------------------------
+# ---- at HipChat -------------------------------------------------------------
 
 # credentials ID: what HipChat posted to /installed
 credentials() {
@@ -15,11 +14,11 @@ credentials() {
 		| .request_body | fromjson | select(.oauthId == $id)] | last'
 }
 
-# fault MEMBERS: such as '"route": "notification", "fault": "refuse"'
+# fault MEMBERS: order one, '"route": "notification", "fault": "refuse"' say
 fault() { control POST faults "{$1}" >"$tmp/answer"; }
 no_faults() { control DELETE faults && control POST release; }
 
-# said ROOM TEXT: the notifications that start so, in order
+# said ROOM TEXT: the notifications that start with the text, in order
 said() {
 	control GET "rooms/$1" | jq -r --arg text "$2" '[.messages[]
 		| select(.type == "notification") | .message
@@ -50,14 +49,15 @@ tokens() {
 
 # ---- here -------------------------------------------------------------------
 
-# Does not deliver anything: for webhooks that are only to be queued.
+# It delivers nothing: for webhooks that should only be queued.
 no_courier=/bin/true
 the_courier=$tmp/cgi-bin/courier
 
-# Settings in $settings, one a word, add to those of keep() and courier().
+# The settings in $settings, one per word, are added to those of keep() and
+# courier().
 settings=
 
-# keep ID…: the installations that fresh() puts into a directory
+# keep ID…: these are the installations that fresh() puts into a directory
 keep() {
 	mkdir -m 700 "$tmp/installed"
 	for keep_id; do
@@ -69,9 +69,9 @@ keep() {
 	done
 }
 
-# six_rooms: the servers, and what fresh() is to have: four rooms with an
-# installation each ($room1 as $a, to $room4 as $d), and two rooms, $room5 and
-# $room6, of one installation that is for all, $all.
+# six_rooms: start the servers and make what fresh() will have: four rooms with
+# an installation each ($room1 with $a to $room4 with $d), and two rooms, $room5
+# and $room6, of one installation for all rooms, $all.
 six_rooms() {
 	start_hipchatd
 	start_apache
@@ -95,8 +95,8 @@ fresh() {
 	control DELETE log
 }
 
-# webhook ID ROOM MESSAGE_ID TEXT [NAME=VALUE…]: as HipChat would post it;
-# sets $status.  It starts no courier unless HIPCHAT_COURIER is given.
+# webhook ID ROOM MESSAGE_ID TEXT [NAME=VALUE…]: post one as HipChat would; sets
+# $status.  It starts no courier unless HIPCHAT_COURIER is given.
 webhook() {
 	webhook_json='{"event":"room_message","oauth_client_id":"%s","item":{
 		"room":{"id":%s},"message":{"id":"%s","message":"/echo %s"}}}'
@@ -107,7 +107,7 @@ webhook() {
 		"$@" <"$tmp/webhook"
 }
 
-# queue ID ROOM TEXT…: one webhook each, and nobody delivers it yet
+# queue ID ROOM TEXT…: one webhook for each text, and nobody delivers it yet
 queue() {
 	queue_id=$1 queue_room=$2
 	shift 2
@@ -119,7 +119,7 @@ queue() {
 	done
 }
 
-# With the settings, instead of this shell: exec_courier NAME=VALUE… ARGUMENT…
+# exec_courier NAME=VALUE… ARGUMENT…: with the settings, replacing this shell
 exec_courier() {
 	exec env -i PATH="$PATH" \
 		${ASAN_OPTIONS:+"ASAN_OPTIONS=$ASAN_OPTIONS"} \
@@ -130,7 +130,7 @@ exec_courier() {
 		HIPCHAT_WEBHOOK_AUTH=none "$@"
 }
 
-# courier [ARGUMENT…]: run it to its end; sets $rc, fills $tmp/out, $tmp/stderr
+# courier [ARGUMENT…]: run it to the end; sets $rc, fills $tmp/out, $tmp/stderr
 courier() {
 	rc=0
 	# shellcheck disable=SC2086 # one word a setting
@@ -156,20 +156,20 @@ stop_courier() {
 files() { ls "$box/outbox/$1" | wc -l | tr -d ' '; }
 empty() { [ "$(files "$1")" = 0 ]; }
 
-# state JQ: of the report of --status --json
+# state JQ: a part of the report of --status --json
 state() {
 	courier --status --json
 	jq -c "$1" "$tmp/out" 2>&1
 }
 
-# reason TEXT: why the message failed that says TEXT
+# reason TEXT: why the message with this text failed
 reason() {
 	jq -rs --arg text "$1" '.[]
 		| select(.notification.message == $text).reason' \
 		"$box"/outbox/failed/*
 }
 
-# nothing_left NAME: delivered, removed, and nothing said on standard error
+# nothing_left NAME: all is delivered and removed, and standard error is empty
 nothing_left() {
 	is "$rc" 0 "$1: exit status"
 	is "$(cat "$tmp/out" "$tmp/stderr")" '' "$1: says nothing"
@@ -177,8 +177,8 @@ nothing_left() {
 		"$1: nothing is left in the outbox"
 }
 
-# no_secrets TEXT…: all that the couriers have logged, against what they must
-# not: these messages, the secrets, a token
+# no_secrets TEXT…: the couriers have logged none of these messages, no secret
+# and no token
 no_secrets() {
 	control POST "installations/$a/revoke-tokens"
 	fresh secrets
@@ -196,7 +196,7 @@ no_secrets() {
 	is "$(grep -cFf "$tmp/marks" "$tmp/logs")" 0 'secrets: none is there'
 }
 
-# skip NAME REASON: what can't be checked here
+# skip NAME REASON: this can't be checked here
 skip() {
 	tap_run=$((tap_run + 1))
 	echo "ok $tap_run - $1 # SKIP $2"

@@ -8,9 +8,9 @@
 #	is "$status" 200 'the descriptor is served'
 #	done_testing
 #
-# B is the build directory (default "build").  $tmp is a directory for this
-# test alone; on exit it goes away, and with it every process that was started
-# here.  KEEP=1 leaves the directory behind and says where it is.
+# B is the build directory (default "build").  $tmp is a directory for this test
+# alone.  On exit it is removed, and every process that was started here ends.
+# With KEEP=1, the directory stays, and its name is printed.
 #
 # The servers are in servers.sh: start_hipchatd, start_apache.
 
@@ -18,12 +18,12 @@ B=${B:-build}
 umask 022
 unset http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY
 
-# In /tmp whatever TMPDIR says: Apache's unprivileged user must get at it, and
+# In /tmp whatever TMPDIR says: Apache's unprivileged user must have access, and
 # the path of mod_cgid's socket has to fit into 108 bytes.
 tmp=$(mktemp -d /tmp/hipchat-cgi.XXXXXX) || exit 1
 chmod 755 "$tmp"
 mkdir -m 700 "$tmp/data"
-no_settings=$tmp/empty.conf # but those of the environment
+no_settings=$tmp/empty.conf # except those in the environment
 : >"$no_settings"
 HIPCHAT='' ADDON='' hipchatd_pid='' apache_pid=''
 
@@ -92,9 +92,9 @@ json() {
 	is "$(jq -r "$1" "$tmp/body" 2>&1)" "$2" "$3"
 }
 
-# quiet FILE NAME [ERE]: the file holds no line but those that match the ERE,
-# Apache's notices, and that a message was queued.  A sanitizer's report fails
-# whatever the ERE says.
+# quiet FILE NAME [ERE]: the file holds only lines that match the ERE, Apache's
+# notices, and lines about queued messages.  A sanitizer's report fails whatever
+# the ERE says.
 #
 # $installs is an ERE for the line about an installation.
 installs='installed: [0-9a-f-]{36} of [^ ]*, (room|group) [0-9]+: installed$'
@@ -107,7 +107,7 @@ quiet() {
 	is "$quiet_got" '' "$2"
 }
 
-# End of a test.  The plan comes last, so a script that dies early fails too.
+# End of a test.  The plan comes last, so a script that dies early fails, too.
 done_testing() {
 	echo "1..$tap_run"
 	[ "$tap_failed" = 0 ] && exit 0
@@ -118,7 +118,7 @@ done_testing() {
 	exit 1
 }
 
-# The test can't go on: prove reports it, for there is no plan.
+# The test can't go on.  prove reports that, because there is no plan.
 die() {
 	echo "$0: $*" >&2
 	exit 1
@@ -129,12 +129,12 @@ die() {
 # cgi PROGRAM METHOD [-u NAME…] [NAME=VALUE…] [<body]
 #
 # Runs a CGI program as a web server would, without one.  Standard input is
-# the body of a POST or PUT and is not touched otherwise; CONTENT_LENGTH is
-# its length.  The arguments after the method are env(1)'s: they add to the
-# environment or replace what is in it, -u takes a variable out of it.
+# the body of a POST or PUT, and is not read otherwise; CONTENT_LENGTH is its
+# length.  The arguments after the method are env(1)'s: they add to the
+# environment or replace what is in it; -u removes a variable.
 #
-# Sets $status (200 when the program named none) and $rc, its exit status,
-# and fills $tmp/headers, $tmp/body and $tmp/stderr, whose times it takes off.
+# Sets $status (200 if the program named none) and $rc, its exit status, and
+# fills $tmp/headers, $tmp/body and $tmp/stderr, without its times.
 cgi() {
 	cgi_program=$B/cgi-bin/$1 cgi_method=$2 cgi_length=''
 	cgi_script=/$1
@@ -176,7 +176,7 @@ cgi() {
 }
 
 # http METHOD URL [CURL-ARGUMENT…]: the same over HTTP, with the same results
-# ($status is 000 when no answer came, or not the whole of it; $rc is curl's).
+# ($status is 000 if no complete answer came; $rc is curl's).
 http() {
 	http_method=$1 http_url=$2 rc=0
 	shift 2
@@ -198,7 +198,7 @@ untimed() {
 	sed -i 's/^[0-9]\{4\}\(-[0-9][0-9]\)\{2\}T[0-9:]\{8\}Z //' "$1"
 }
 
-# header NAME: its value in the last response, nothing when it is not there
+# header NAME: its value in the last response; nothing if it is not there
 header() {
 	sed -n "/^[^ ]*:/s/^$1: *//Ip" "$tmp/headers"
 }
@@ -220,7 +220,7 @@ alive() { grep -q '^State:.[^XZ]' "/proc/$1/status" 2>/dev/null; }
 said_or_gone() { [ -s "$1" ] || ! alive "$2"; }
 gone() { ! alive "$1"; }
 
-# end PID: TERM, and KILL when that did not help within 30 s.
+# end PID: TERM, and KILL if that did not help within 30 s.
 end() {
 	kill "$1" 2>/dev/null || return 0
 	wait_for gone "$1" || kill -KILL "$1"

@@ -1,11 +1,11 @@
 # t/lib/servers.sh - the two servers that a test may start: the stand-in HipChat
-# and a private Apache.  Part of lib.sh, which reads it; stop_apache and
-# stop_hipchatd are called at the end of a test in any case.
+# and a private Apache.  lib.sh sources it, and calls stop_apache and
+# stop_hipchatd at the end of each test.
 
 # ---- the stand-in HipChat ---------------------------------------------------
 
-# start_hipchatd [ARGUMENT…]: sets $HIPCHAT, its base URL.  A session of its
-# own (setsid) keeps a terminal's Ctrl-C away: clean_up ends it, in order.
+# start_hipchatd [ARGUMENT…]: sets $HIPCHAT, its base URL.  It gets a session of
+# its own (setsid), so a terminal's Ctrl-C does not reach it: clean_up ends it.
 start_hipchatd() {
 	setsid "$B/t/hipchatd" --port 0 "$@" \
 		>"$tmp/hipchatd.url" 2>"$tmp/hipchatd.log" </dev/null &
@@ -34,7 +34,7 @@ control() {
 new_room() { control POST rooms "{\"name\":\"$1\"}" | jq -er .id; }
 
 # install [ROOM]: prints the installation's id; without a room it is for all.
-# A failure is told, and ends no more than the subshell: add "|| exit".
+# A failure is reported, but ends only the subshell: add "|| exit".
 install() {
 	control POST install \
 		"{\"url\":\"$ADDON/capabilities\"${1:+,\"room_id\":$1}}" \
@@ -47,12 +47,12 @@ install() {
 
 # start_apache [event|prefork] [NAME=VALUE…]
 #
-# Apache on a free loopback port with httpd.conf.sample itself, filled in
-# as by "make install"; sets $ADDON, the add-on's base URL.
-# event comes with mod_cgid (the default), prefork with mod_cgi.  Programs and
-# templates are copied, so a checkout under a closed home directory will do.
-# More configuration may be put into $tmp/extra.conf first, and what has to
-# come before the sample into $tmp/before.conf.
+# Apache on a free loopback port with httpd.conf.sample itself, filled in as
+# "make install" does; sets $ADDON, the add-on's base URL.  event comes with
+# mod_cgid (the default), prefork with mod_cgi.  Programs and templates are
+# copied, so that a checkout in a private home directory works, too.  For more
+# configuration, write $tmp/extra.conf first, or $tmp/before.conf if it has to
+# come before the sample.
 start_apache() {
 	apache_mpm=event apache_cgi=cgid
 	case ${1:-} in
@@ -72,7 +72,7 @@ start_apache() {
 		httpd.conf.sample >"$apache_dir/addon.conf"
 	apache_settings "$@" >"$apache_dir/settings.conf"
 
-	# Nothing can reserve a port; so try some until one was free.
+	# Nobody can reserve a port, so try some until one was free.
 	for apache_try in 1 2 3 4 5 6 7 8 9 10; do
 		apache_port=$(free_port)
 		apache_conf >"$apache_dir/httpd.conf"
@@ -91,8 +91,8 @@ start_apache() {
 	die "Apache did not start: $(cat "$apache_dir"/*.log)"
 }
 
-# The programs that Apache started, the courier above all, go with it; they
-# are known by their executable, which lies in our directory.
+# The programs that Apache started, above all the courier, end with it.  They
+# are recognized by their executable, which is in our directory.
 stop_apache() {
 	[ -z "$apache_pid" ] || end "$apache_pid"
 	apache_pid=
@@ -103,14 +103,14 @@ stop_apache() {
 }
 
 # couriers: the pids of those that hold the lock of an outbox in our directory.
-# A sandboxed program's exe is only root's to read; /proc/locks is everybody's.
+# Only root can read a sandboxed program's exe; anybody can read /proc/locks.
 couriers() {
 	for couriers_lock in $(find "$tmp" -path '*/outbox/lock' 2>/dev/null); do
 		couriers_inode=$(stat -c %i "$couriers_lock") || continue
 		for couriers_pid in $(sed -n \
 			"s/.* FLOCK .* WRITE \([0-9]*\) [^ ]*:$couriers_inode .*/\1/p" \
 			/proc/locks); do
-			# the number may be another file's, on another disk
+			# a file on another disk may have the same number
 			! grep -qs courier "/proc/$couriers_pid/comm" ||
 				echo "$couriers_pid"
 		done
@@ -141,7 +141,7 @@ apache_settings() {
 }
 
 apache_conf() {
-	# As few modules as will do, unless they are compiled in.
+	# As few modules as possible, unless they are compiled in.
 	for apache_module in "mpm_$apache_mpm" unixd log_config authz_core \
 		alias env "$apache_cgi"; do
 		cat <<-END
@@ -172,7 +172,7 @@ apache_conf() {
 	END
 }
 
-# Debian and Alpine call it apache2 and httpd, and keep the modules apart.
+# Its name and the place of its modules depend on the distribution.
 find_apache() {
 	apache_bin=$(PATH=$PATH:/usr/sbin:/sbin:/usr/local/sbin
 		command -v apache2 || command -v httpd) || die 'no Apache found'
@@ -182,7 +182,7 @@ find_apache() {
 		[ ! -e "$apache_modules/mod_alias.so" ] || break
 	done
 	[ "$(id -u)" = 0 ] || return 0
-	# Apache won't serve as root: any unprivileged user that exists.
+	# Apache refuses to serve as root: take any unprivileged user.
 	for apache_user in www-data apache http nobody; do
 		! id -u "$apache_user" >/dev/null 2>&1 || break
 	done

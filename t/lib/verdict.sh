@@ -1,6 +1,6 @@
-# t/lib/verdict.sh - what a request without a server came to: the answer, the log
-# and the disk.  Part of the tests that send hundreds of bad ones, so the checks
-# of each are the shell's own.  Comes after lib.sh.
+# t/lib/verdict.sh - what a request without a server led to: the answer, the log
+# and the disk.  For tests that send hundreds of bad ones, so each is checked
+# without other programs.  Source it after lib.sh.
 
 in=$tmp/in	# the next request's body
 allow=		# the Allow header of a refusal
@@ -14,13 +14,13 @@ disk() {
 	)
 }
 
-# unchanged NAME: since $before, by all the requests of a section
+# unchanged NAME: since $before, no request of a section changed anything
 unchanged() {
 	is "$(disk)" "$before" "$1: nothing has changed on disk"
 }
 
-# Sets $headers, in one line and without the length, which has to be right,
-# $body, and $lines, the number of lines in the log.
+# Sets $headers, as one line and without the length, which has to be correct;
+# $body; and $lines, the number of lines in the log.
 read_answer() {
 	headers='' length=0 body='' lines=0
 	while read -r header_name header_value; do
@@ -53,7 +53,7 @@ expected: $1$2, $3 log line(s)"
 	esac
 }
 
-# refused STATUS NAME: so was the last request, and the reason logged once
+# refused STATUS NAME: the last request was, and the reason is logged once
 refused() {
 	case $1 in
 	400) phrase='Bad Request' ;;
@@ -74,25 +74,25 @@ refused() {
 	printf %s "$body" >>"$tmp/envelopes"
 }
 
-# fine STATUS LOG-LINES NAME: an answer without a body
+# fine STATUS LOG-LINES NAME: the answer has no body
 fine() {
 	judge "Status: $1; Cache-Control: no-store; " '' "$2" "$3: $1"
 }
 
-# shown TEXT: as much of it as the name of a test bears
+# shown TEXT: as much of it as fits into the name of a test
 shown() { printf %.40s "$1" | tr '\t\r\n#\\' '?????'; }
 
-# put FORMAT [ARGUMENT…]: the next request's body, by printf
+# put FORMAT [ARGUMENT…]: make the next request's body, with printf
 put() { printf "$@" >"$in"; }
 
-# post PROGRAM [ARGUMENT…]: that body
+# post PROGRAM [ARGUMENT…]: send that body
 post() {
 	post_program=$1
 	shift
 	cgi "$post_program" POST "$@" <"$in"
 }
 
-# generic NAME: the client learns no more than that
+# generic NAME: the client learns only that
 generic() {
 	case $body in
 	*'"message":"The add-on is misconfigured"'*) ok "$1" true ;;
@@ -100,7 +100,7 @@ generic() {
 	esac
 }
 
-# envelopes: of all refusals so far
+# envelopes: check those of all refusals so far
 envelopes() {
 	is "$(jq -r '[keys[], (.error | keys[])] | join(" ")' \
 		"$tmp/envelopes" 2>&1 | sort -u)" 'error code message type' \

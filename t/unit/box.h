@@ -1,6 +1,5 @@
 /*
- * box: a directory of its own with an outbox in it, for each test, and what to
- * put into it.
+ * box: a directory with an outbox for each test, and what to put into it.
  */
 #ifndef BOX_H
 #define BOX_H

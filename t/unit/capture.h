@@ -7,8 +7,8 @@
  *	status = datadir_open(&dir, "/nowhere");
  *	is_str(capture_stop(&log), "hipchat-cgi: ...\n", "it says why");
  *
- * A sanitizer's report of an undefined operation ends up here too, and so
- * fails the comparison.
+ * A sanitizer's report of an undefined operation ends up here, too, so the
+ * comparison fails.
  */
 #ifndef CAPTURE_H
 #define CAPTURE_H
@@ -22,7 +22,7 @@
 struct capture {
 	int file;
 	int saved;		/* standard error as it was */
-	char text[8192];	/* after the stop; cut to this size */
+	char text[8192];	/* after capture_stop(); cut to this size */
 };
 
 static inline void
@@ -30,7 +30,7 @@ capture_start(struct capture *c)
 {
 	c->saved = dup(STDERR_FILENO);
 	c->file = memfd_create("stderr", 0);
-	/* appending, for lines of several processes not to meet */
+	/* appending, so that processes do not overwrite lines */
 	if (c->saved < 0 || c->file < 0 ||
 	    fcntl(c->file, F_SETFL, O_APPEND) != 0 ||
 	    dup2(c->file, STDERR_FILENO) < 0)
@@ -38,8 +38,7 @@ capture_start(struct capture *c)
 }
 
 /*
- * Take the time off the start of each line.  It has to be there, but for what
- * others than the log write.
+ * Take the time off the start of each line.  Every line of the log has one.
  */
 static inline void
 capture_untimed(char *text)
@@ -58,7 +57,7 @@ capture_untimed(char *text)
 	}
 }
 
-/* Returns the text, without the times, which lives in *c. */
+/* Returns the text without the times; it is part of *c. */
 static inline const char *
 capture_stop(struct capture *c)
 {
@@ -73,8 +72,8 @@ capture_stop(struct capture *c)
 }
 
 /*
- * Check that the text is one log line that starts so, and nothing else; "" is
- * no line at all.
+ * Check that the text is one log line that starts like this, and nothing else;
+ * "" means no line at all.
  */
 static inline bool TAP_FORMAT(3, 4)
 is_line(const char *text, const char *start, const char *fmt, ...)

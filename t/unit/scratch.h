@@ -1,6 +1,5 @@
 /*
- * scratch: a directory of its own for each test of the store, and records to
- * put into it.
+ * scratch: a directory for each test of the store, and records to put into it.
  */
 #ifndef SCRATCH_H
 #define SCRATCH_H
@@ -148,7 +147,7 @@ sample_stored(const struct store *st, int i, int version)
 	    sample_same(&inst, &expected);
 }
 
-/* Put the installation, whatever is there. */
+/* Store the installation, whatever is there. */
 static inline int
 put_over(const struct store *st, const struct installation *inst)
 {

@@ -5,8 +5,8 @@
  *	return done();
  *
  * Every check prints one line, named by a format and its arguments, and
- * returns whether it passed.  The plan comes last, so a program that dies on
- * its way has failed.
+ * returns whether it passed.  The plan comes last, so a program that dies early
+ * has failed.
  */
 #ifndef TAP_H
 #define TAP_H
@@ -48,7 +48,7 @@ tap_result(bool passed, const char *fmt, va_list ap)
 	printf("%sok %d - ", passed ? "" : "not ", tap.run);
 	vprintf(fmt, ap);
 	putchar('\n');
-	fflush(stdout);	/* a fork must not inherit half of it */
+	fflush(stdout);	/* a fork must not inherit unwritten text */
 	return passed;
 }
 
@@ -102,7 +102,7 @@ skip(const char *name, const char *reason)
 	fflush(stdout);
 }
 
-/* For what a test needs and does not get: there will be no plan. */
+/* If a test does not get what it needs: there will be no plan. */
 static inline void __attribute__((noreturn))
 die(const char *what)
 {

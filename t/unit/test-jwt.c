@@ -81,8 +81,8 @@ check(const char *token)
 	return jwt_verify(token, SECRET, NOW, &claims);
 }
 
-#define NO_IAT "it has no iat, or one that is no time"
-#define LIVES "it is meant to live for more than a day"
+#define NO_IAT "its iat is missing or not a time"
+#define LIVES "it is made for more than a day"
 
 /* ---- the standard's example ---- */
 
@@ -178,7 +178,7 @@ test_headers(void)
 
 #define ONLY_EXP "\"exp\":1500003600"
 #define EXP "\"iat\":1500000000," ONLY_EXP
-#define NO_EXP "it has no exp, or one that is no time"
+#define NO_EXP "its exp is missing or not a time"
 #define NO_ROOM "its context.room_id is not an id"
 
 static const struct vector claims_of[] = {
@@ -244,7 +244,7 @@ static const struct vector claims_of[] = {
 	{ "iat text", "{\"iss\":\"x\",\"iat\":\"1\"," ONLY_EXP "}", NO_IAT },
 	{ "iat null", "{\"iss\":\"x\",\"iat\":null," ONLY_EXP "}", NO_IAT },
 	{ "nbf negative", "{\"iss\":\"x\",\"nbf\":-1," EXP "}",
-	    "its nbf is no time" },
+	    "its nbf is not a time" },
 
 	{ "context null", "{\"iss\":\"x\"," EXP ",\"context\":null}",
 	    "its context is not an object" },
@@ -492,13 +492,13 @@ test_parts(void)
 	    "alg none and an empty signature");
 	make(token, HEADER, CLAIMS);
 	strcat(token, ".");
-	is_str(check(token), "it has not three parts", "an empty 4th part");
+	is_str(check(token), "it does not have three parts", "an empty 4th part");
 	make(token, HEADER, CLAIMS);
 	sign(token, SECRET);
-	is_str(check(token), "it has not three parts", "a signed 4th part");
+	is_str(check(token), "it does not have three parts", "a signed 4th part");
 	strcpy(token, "e30");
 	sign(token, SECRET);
-	is_str(check(token), "it has not three parts", "two parts, signed");
+	is_str(check(token), "it does not have three parts", "two parts, signed");
 	strcpy(token, ".e30");
 	sign(token, SECRET);
 	is_str(check(token), "its header is not JSON in base64url",

@@ -399,9 +399,9 @@ static const struct {
 	{ "no notification", "{\"oauthId\":\"i\",\"roomId\":1}",
 	    "no notification" },
 	{ "an odd notification", "{\"oauthId\":\"i\",\"roomId\":1,"
-	    "\"notification\":null}", "odd notification" },
+	    "\"notification\":null}", "invalid notification" },
 	{ "a key that leads elsewhere", "{\"oauthId\":\"i\",\"roomId\":1,"
-	    "\"key\":\"../../lock\",\"notification\":{}}", "odd key" },
+	    "\"key\":\"../../lock\",\"notification\":{}}", "invalid key" },
 	{ "two documents", "{\"oauthId\":\"i\",\"roomId\":1,"
 	    "\"notification\":{}}{}", "" },
 };

@@ -55,13 +55,13 @@ static const struct {
 	{ "another case", "{\"a\":\"{{ Name }}\"}", ":1: unknown name: " },
 	{ "no name", "{\"a\":\"{{ }}\"}", ":1: unknown name: " },
 	{ "no name, no blank", "{\"a\":\"{{}}\"}", ":1: unknown name: " },
-	{ "no end", "{\"a\":\"{{ name", ":1: placeholder without end: " },
+	{ "no end", "{\"a\":\"{{ name", ":1: unterminated placeholder: " },
 	{ "one closing brace", "{\"a\":\"{{ name }\"}",
-	    ":1: placeholder without end: " },
+	    ":1: unterminated placeholder: " },
 	{ "two names", "{\"a\":\"{{ name name2 }}\"}",
-	    ":1: placeholder without end: " },
+	    ":1: unterminated placeholder: " },
 	{ "a line break inside", "{\"a\":\"{{ name\n}}\"}",
-	    ":1: placeholder without end: " },
+	    ":1: unterminated placeholder: " },
 	{ "opened twice", "{\"a\":\"{{ {{ name }} }}\"}", ":1: " },
 	{ "an opening at the very end", "{}\n{{", ":2: " },
 	{ "an object opened twice", "{{\"a\":1}}", ":1: " },
@@ -135,9 +135,9 @@ test_bad(const struct scratch *s)
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		refused(s, bad[i].text, strlen(bad[i].text), bad[i].line,
 		    bad[i].name);
-	refused(s, "{}\0", 3, ": too large or not a text",
+	refused(s, "{}\0", 3, ": too large or not text",
 	    "a NUL at the end");
-	refused(s, "{\"a\":\"\0\"}", 9, ": too large or not a text",
+	refused(s, "{\"a\":\"\0\"}", 9, ": too large or not text",
 	    "a NUL inside");
 
 	unlink(scratch_path(s, "t.json", path));
@@ -169,7 +169,7 @@ test_size(const struct scratch *s)
 	is_int((long long)len, TEMPLATE_MAX, "... as large as that");
 	free(out);
 	out = NULL;
-	refused(s, text, TEMPLATE_MAX + 1, ": too large or not a text",
+	refused(s, text, TEMPLATE_MAX + 1, ": too large or not text",
 	    "one byte more");
 
 	memset(text, 'x', TEMPLATE_MAX);

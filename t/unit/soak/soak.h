@@ -1,5 +1,5 @@
 /*
- * soak: what its parts share.
+ * soak: what the parts of soak.c share.
  */
 #ifndef SOAK_H
 #define SOAK_H
@@ -10,7 +10,7 @@
 
 #include "../tap.h"
 
-/* Nobody waits that long for an answer, on the slowest machine, in ms. */
+/* No answer takes this long, even on the slowest machine, in ms. */
 #define PATIENCE 90000
 
 #define CLIENTS_MAX 64
@@ -20,7 +20,7 @@
 
 /* How a call ended that has no status. */
 enum {
-	CLOSED = 0,	/* without a whole answer */
+	CLOSED = 0,	/* without a complete answer */
 	HUNG = -1,	/* not at all */
 };
 
@@ -40,7 +40,7 @@ struct tenant {
 	char id[64];
 	char secret[64];
 	bool gone;	/* its removal was acknowledged */
-	bool unsure;	/* nothing was acknowledged of its removal */
+	bool unsure;	/* its removal was not acknowledged */
 };
 
 /* A message that was acknowledged. */
@@ -78,9 +78,9 @@ extern struct soak {
 	int client_count;
 	struct client clients[CLIENTS_MAX];
 	size_t part;			/* which is on */
-	int64_t end;			/* of it, ms */
+	int64_t end;			/* of that, in ms */
 	atomic_int requests, hung, odd, killed, filled, refused;
-	pthread_mutex_t mutex;		/* for what is printed */
+	pthread_mutex_t mutex;		/* for output */
 } soak;
 
 /* ---- http.c ---- */
@@ -93,8 +93,8 @@ void pause_ms(int ms);
 unsigned int dice(uint64_t *state, unsigned int sides);
 
 /*
- * Make room for one more item of that size in the list of count, NULL at
- * first; returns the list, for free().
+ * Make room for one more item of that size in a list of count items (NULL at
+ * first); returns the list, for free().
  */
 void *room_for(void *list, size_t count, size_t size);
 
@@ -105,7 +105,7 @@ char *text(const char *fmt, ...) TAP_FORMAT(1, 2);
 struct answer exchange(int port, const char *bytes, size_t len,
     enum ending ending);
 
-/* A request with a header line (ending in CR LF, or "") and a body or NULL. */
+/* A request with a header line (with CR LF, or "") and a body (or NULL). */
 struct answer request(int port, const char *method, const char *path,
     const char *header, const char *body);
 
@@ -115,18 +115,18 @@ int status_of(struct answer answer);
 /* ---- good.c ---- */
 
 /*
- * Is the status the expected one (or the other one)?  Where a disk is full it
- * may be 503, where processes are killed anything but a success.
+ * Is the status the expected one (or the other one)?  If the disk is full, it
+ * may be 503; if processes are killed, anything but a success.
  */
 void expect(const char *what, int status, int expected, int other);
 
-/* A number below the root of a JSON text; 0 where there is none. */
+/* A number at the top level of a JSON text; 0 if there is none. */
 int64_t get_number(const char *json, const char *name);
 
 /* The body of a webhook, for free(). */
 char *webhook(const char *id, int64_t room, const char *message);
 
-/* Post it, signed with that secret, good for life seconds; the status. */
+/* Post it, signed with that secret, valid for life seconds; the status. */
 int post_webhook(const char *id, const char *secret, int64_t room,
     const char *message, int life);
 
@@ -134,13 +134,13 @@ int post_webhook(const char *id, const char *secret, int64_t room,
 int post_installed(const char *id, const char *secret, int64_t room,
     const char *url);
 
-/* Say something that nobody has said before, and remember what was taken. */
+/* Say something new, and remember it if it was accepted. */
 int say(struct client *c, const struct tenant *tenant);
 
 /* Let HipChat install the add-on; returns its status, 200 with the tenant. */
 int install(const struct client *c, struct tenant *tenant);
 
-/* One good request, by chance. */
+/* One good request, chosen at random. */
 void good(struct client *c);
 
 /* ---- hostile.c ---- */
@@ -153,7 +153,7 @@ void *run_client(void *client);
 /* Fill the disk for a moment. */
 void fill_disk(uint64_t *state);
 
-/* Kill a process of ours, by chance. */
+/* Kill a process of ours, chosen at random. */
 void kill_one(uint64_t *state);
 
 #endif
