@@ -12,7 +12,8 @@
 # test alone; on exit it goes away, and with it every process that was started
 # here.  KEEP=1 leaves the directory behind and says where it is.
 #
-# The servers are in servers.sh: start_hipchatd, start_apache.
+# The servers are in servers.sh: start_hipchatd, start_apache; a conversation
+# as a test is in dialogue.sh.
 
 B=${B:-build}
 umask 022
@@ -218,3 +219,4 @@ end() {
 }
 
 . t/lib/servers.sh
+. t/lib/dialogue.sh
