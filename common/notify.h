@@ -21,17 +21,23 @@ struct notification {
 	const char *color;	/* "yellow" (default), "green", "red",
 				 * "purple", "gray" or "random" */
 	bool notify;		/* alert the people in the room */
-	const char *card;	/* a card as JSON, or NULL */
+	struct json_object *card; /* or NULL; stays the caller's */
 };
 
 /*
  * Say it in the room of the hook's installation; where that is a whole group,
  * in the room that the webhook came from.  After a 0 it is on disk, and the
  * courier delivers it; a webhook that HipChat repeats is not said twice.
- * Returns 0, or logged, 500 (a message that is empty or not UTF-8, a bad card,
- * no room, the data directory), or 503 (the disk is full).
+ * Returns 0, or logged, 500 (a message that is empty or not UTF-8, no room, the
+ * data directory), or 503 (the disk is full).
  */
 int notify_room(struct webhook *hook,
     const struct notification *notification);
+
+/*
+ * The text for use in a message of format "html", with & < > " and ' escaped;
+ * the caller frees it.
+ */
+char *html_escape(const char *text);
 
 #endif

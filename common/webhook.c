@@ -201,6 +201,15 @@ webhook_reply(struct webhook *hook, struct json_object *notification)
 	return cgi_json(hook->cgi, notification);
 }
 
+const char *
+webhook_text(const struct webhook *hook, const char *path)
+{
+	const char *text = "";
+
+	json_string(hook->doc, path, WEBHOOK_BODY_MAX, &text);
+	return text;
+}
+
 /* Length of the white space that text starts with, in bytes. */
 static size_t
 leading_space(const uint8_t *text)

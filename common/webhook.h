@@ -21,7 +21,7 @@
  * else a status of status.h.
  *
  * The members that events have (HipChat's reference, Webhooks), as paths for
- * json_string() and json_id() in hook->doc:
+ * webhook_text(), or for json_id() in hook->doc:
  *	all but room_created and the like
  *			item.room.id, item.room.name
  *	room_message	item.message.id, .message, .date, .type, and
@@ -91,6 +91,12 @@ int webhook_main(const char *name, int (*answer)(struct webhook *hook));
  */
 int webhook_main_keeping(const char *name,
     int (*answer)(struct webhook *hook), unsigned int keeps);
+
+/*
+ * A member of the webhook that is a string, such as "item.sender.name"; "" if
+ * there is none.  It belongs to the webhook.
+ */
+const char *webhook_text(const struct webhook *hook, const char *path);
 
 /*
  * What stands behind a command such as "/echo", in upper or lower case, at
