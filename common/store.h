@@ -1,10 +1,12 @@
 /*
- * store: who installed the add-on, and the tokens that HipChat gave us.  This
+ * store: who installed the add-on, the tokens that HipChat gave us, and what
+ * endpoints want to remember.  This
  * is the policy, who may replace and remove what; how records are kept, so
  * that they survive a kill -9 at any instruction, is in book.h.
  *
  *	DATA_DIR/installations.db	the truth: key oauthId, value JSON
  *	DATA_DIR/tokens.db		a cache, in the same form
+ *	DATA_DIR/settings.db		what endpoints keep, in the same form
  *
  * All functions return 0 or an HTTP status, with the reason in the log:
  *	HTTP_NOT_FOUND	no such record (store_find, store_find_token; not
@@ -22,6 +24,7 @@
 struct store {
 	struct book installations;
 	struct book tokens;
+	struct book settings;
 };
 
 /* The directory must stay open as long as the store is used. */
@@ -45,8 +48,8 @@ int store_put(const struct store *st, const struct installation *inst,
     const struct installation *old);
 
 /*
- * Remove the installation if it is still the one with this secret, and its
- * token.  An unknown id is success; another secret is a conflict: somebody
+ * Remove the installation if it is still the one with this secret, its token
+ * and its settings.  An unknown id is success; another secret is a conflict: somebody
  * has installed again since it was looked at.
  */
 int store_remove(const struct store *st, const struct installation *inst);
@@ -55,5 +58,19 @@ int store_find_token(const struct store *st, const char *oauth_id,
     struct token *token);
 int store_put_token(const struct store *st, const char *oauth_id,
     const struct token *token);
+
+/*
+ * The settings of an installation, strings by name, in an object that the
+ * caller releases; an empty one where there are none, NULL on failure.
+ */
+int store_settings(const struct store *st, const char *oauth_id,
+    struct json_object **settings);
+
+/*
+ * Give one of them a value, or remove it ("").  An installation's settings
+ * together have less than BOOK_VALUE_MAX bytes as JSON: HTTP_CONTENT_TOO_LARGE.
+ */
+int store_set(const struct store *st, const char *oauth_id, const char *name,
+    const char *value);
 
 #endif

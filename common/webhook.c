@@ -175,6 +175,7 @@ serve(struct cgi *cgi, struct process *process)
 		status = read_webhook(&hook);
 	if (status == 0)
 		status = process->endpoint->answer(&hook);
+	json_object_put(hook.settings);
 	json_object_put(hook.doc);
 	free(hook.message);
 	return status;
@@ -193,6 +194,28 @@ int
 webhook_main(const char *name, int (*answer)(struct webhook *hook))
 {
 	return webhook_main_keeping(name, answer, KEEP_DATA | KEEP_COURIER);
+}
+
+int
+webhook_get(struct webhook *hook, const char *name, const char **value)
+{
+	int status = 0;
+
+	*value = "";
+	if (hook->settings == NULL)
+		status = store_settings(&hook->store, hook->inst.oauth_id,
+		    &hook->settings);
+	if (status == 0)
+		json_string(hook->settings, name, BOOK_VALUE_MAX, value);
+	return status;
+}
+
+int
+webhook_set(struct webhook *hook, const char *name, const char *value)
+{
+	json_object_put(hook->settings);
+	hook->settings = NULL;
+	return store_set(&hook->store, hook->inst.oauth_id, name, value);
 }
 
 int

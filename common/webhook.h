@@ -68,6 +68,7 @@ struct webhook {
 	char *message;			/* UTF-8; yours to change */
 
 	unsigned int notified;		/* notify_room()'s count */
+	struct json_object *settings;	/* webhook_get()'s; or NULL */
 };
 
 /*
@@ -105,6 +106,16 @@ const char *webhook_text(const struct webhook *hook, const char *path);
  * Changes the message, in which the result lies.
  */
 char *webhook_argument(struct webhook *hook, const char *command);
+
+/*
+ * What an endpoint remembers for the installation, strings by name (which has
+ * no dot in it), kept until the installation is removed.  get: the value, or
+ * "", which belongs to the webhook until the next set.  set: "" for none.  All
+ * endpoints share the names, and 16 KiB.  Return 0, or logged, 413 (no room
+ * for the value), 500 or 503 (the store).
+ */
+int webhook_get(struct webhook *hook, const char *name, const char **value);
+int webhook_set(struct webhook *hook, const char *name, const char *value);
 
 /*
  * Answer in the webhook's own response: HipChat says it in the room as a reply

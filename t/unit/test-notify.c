@@ -153,8 +153,8 @@ test_escape(void)
 	char *html = html_escape("<a href=\"x\">Tom & 'J\xc3\xa9rry'</a>");
 	char *nothing = html_escape("");
 
-	is_line(html, "&lt;a href=&quot;x&quot;&gt;Tom &amp; "
-	    "&#39;J\xc3\xa9rry&#39;&lt;/a&gt;", "text for HTML");
+	ok(strcmp(html, "&lt;a href=&quot;x&quot;&gt;Tom &amp; "
+	    "&#39;J\xc3\xa9rry&#39;&lt;/a&gt;") == 0, "text for HTML");
 	ok(*nothing == '\0', "... of which there may be none");
 	free(html);
 	free(nothing);
