@@ -127,10 +127,11 @@ entity(char c)
 	}
 }
 
-char *
-html_escape(const char *text)
+const char *
+html_escape(struct webhook *hook, const char *text)
 {
 	char *escaped = NULL;
+	const char *kept;
 	size_t len;
 	FILE *out = need(open_memstream(&escaped, &len));
 
@@ -141,5 +142,7 @@ html_escape(const char *text)
 			putc(*text, out);
 	if (fclose(out) != 0)
 		need(NULL);
-	return escaped;
+	kept = webhook_format(hook, "%s", escaped);
+	free(escaped);
+	return kept;
 }

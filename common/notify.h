@@ -35,9 +35,9 @@ int notify_room(struct webhook *hook,
     const struct notification *notification);
 
 /*
- * The text for use in a message of format "html", with & < > " and ' escaped;
- * the caller frees it.
+ * The text for use in a message of format "html", with & < > " and ' escaped.
+ * It belongs to the webhook.
  */
-char *html_escape(const char *text);
+const char *html_escape(struct webhook *hook, const char *text);
 
 #endif

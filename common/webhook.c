@@ -1,7 +1,9 @@
 /*
  * webhook: see webhook.h.
  */
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -175,6 +177,7 @@ serve(struct cgi *cgi, struct process *process)
 		status = read_webhook(&hook);
 	if (status == 0)
 		status = process->endpoint->answer(&hook);
+	json_object_put(hook.texts);
 	json_object_put(hook.settings);
 	json_object_put(hook.doc);
 	free(hook.message);
@@ -231,6 +234,26 @@ webhook_text(const struct webhook *hook, const char *path)
 
 	json_string(hook->doc, path, WEBHOOK_BODY_MAX, &text);
 	return text;
+}
+
+const char *
+webhook_format(struct webhook *hook, const char *fmt, ...)
+{
+	struct json_object *text;
+	va_list ap;
+	char *s;
+
+	va_start(ap, fmt);
+	if (vasprintf(&s, fmt, ap) < 0)
+		need(NULL);
+	va_end(ap);
+	text = need(json_object_new_string(s));
+	free(s);
+	if (hook->texts == NULL)
+		hook->texts = need(json_object_new_array());
+	if (json_object_array_add(hook->texts, text) != 0)
+		need(NULL);
+	return json_object_get_string(text);
 }
 
 /* Length of the white space that text starts with, in bytes. */

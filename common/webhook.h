@@ -69,6 +69,7 @@ struct webhook {
 
 	unsigned int notified;		/* notify_room()'s count */
 	struct json_object *settings;	/* webhook_get()'s; or NULL */
+	struct json_object *texts;	/* webhook_format()'s; or NULL */
 };
 
 /*
@@ -98,6 +99,10 @@ int webhook_main_keeping(const char *name,
  * there is none.  It belongs to the webhook.
  */
 const char *webhook_text(const struct webhook *hook, const char *path);
+
+/* A text as by printf(3), which belongs to the webhook, too. */
+const char *webhook_format(struct webhook *hook, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /*
  * What stands behind a command such as "/echo", in upper or lower case, at

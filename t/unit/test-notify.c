@@ -150,14 +150,15 @@ test_card(void)
 static void
 test_escape(void)
 {
-	char *html = html_escape("<a href=\"x\">Tom & 'J\xc3\xa9rry'</a>");
-	char *nothing = html_escape("");
+	struct webhook hook = { .texts = NULL };
+	const char *html = html_escape(&hook,
+	    "<a href=\"x\">Tom & 'J\xc3\xa9rry'</a>");
+	const char *nothing = html_escape(&hook, "");
 
 	ok(strcmp(html, "&lt;a href=&quot;x&quot;&gt;Tom &amp; "
 	    "&#39;J\xc3\xa9rry&#39;&lt;/a&gt;") == 0, "text for HTML");
 	ok(*nothing == '\0', "... of which there may be none");
-	free(html);
-	free(nothing);
+	json_object_put(hook.texts);
 }
 
 int
