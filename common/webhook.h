@@ -22,18 +22,22 @@
  *
  * The members that events have (HipChat's reference, Webhooks), as paths for
  * webhook_text(), or for json_id() in hook->doc:
- *	all but room_created and the like
- *			item.room.id, item.room.name
- *	room_message	item.message.id, .message, .date, .type, and
- *			item.message.from.id, .from.name, .from.mention_name
+ *	all		event, oauth_client_id; webhook_id, an integer
+ *	all below	item.room.id, .name, .privacy
+ *	room_message	item.message.id, .message, .date, .type, .mentions (an
+ *			array of objects as from), and item.message.from.id,
+ *			.name, .mention_name; perhaps item.message.file.name,
+ *			.size, .url, .thumb_url
  *	room_notification
  *			item.message.id, .message, .message_format, .color,
- *			.date, and item.message.from, a string
+ *			.date, .type, .mentions, and item.message.from, a
+ *			string
  *	room_enter, room_exit
  *			item.sender.id, .name, .mention_name
  *	room_topic_change
  *			item.topic, item.sender.id, .name, .mention_name
- * and in all of them event, oauth_client_id and webhook_id.
+ * What room_created, _deleted, _archived, _unarchived and _file_upload have in
+ * item is not on record.
  */
 #ifndef WEBHOOK_H
 #define WEBHOOK_H

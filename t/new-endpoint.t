@@ -7,10 +7,10 @@ mkdir "$tmp/tree"
 cp -R Makefile httpd.conf.sample cgi-bin common templates t "$tmp/tree"
 cp -Rp "$B" "$tmp/tree/build"
 cd "$tmp/tree" || die 'no copy of the tree'
-B=build
-export B
+B=build DEPS=no MAKEFLAGS="${MAKEFLAGS:-} B=build"
+export B DEPS MAKEFLAGS
 
-new() { make -s --no-print-directory DEPS=no new-endpoint NAME="$1" >"$tmp/out" 2>&1; }
+new() { make -s --no-print-directory new-endpoint NAME="$1" >"$tmp/out" 2>&1; }
 passes() { t/run "t/endpoints/$1.t" >"$tmp/out"; }
 tree() { find cgi-bin templates t -type f -exec cksum {} + | sort; }
 
