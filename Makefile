@@ -3,6 +3,7 @@
 #	make demo	install what is missing, build, show it at work
 #	make run	the same, and leave it running until Ctrl-C
 #	make test	install what is missing, build, run every test
+#	make new-endpoint NAME=dice	a webhook of your own, to begin with
 #	make install	into prefix, CGIDIR, DATADIR, STATEDIR below DESTDIR
 #	make asan lint fuzz soak browser bench uninstall clean
 #
@@ -97,11 +98,14 @@ test-deps:
 built: test-deps
 	@$(MAKE) -s --no-print-directory -j2 all tests
 
+new-endpoint: test-deps
+	@t/new-endpoint.sh "$(NAME)"
+
 demo run: built
 	@B=$B t/demo.sh $@
 
 test: built
-	@B=$B prove -j6 -e t/run t/*.t t/hipchatd/*.t \
+	@B=$B prove -j6 -e t/run t/*.t t/endpoints/*.t t/hipchatd/*.t \
 	    $(filter-out %/soak,$(TESTS))
 
 include t/check.mk
@@ -131,6 +135,7 @@ uninstall:
 clean:
 	rm -rf $B
 
-.PHONY: FORCE all deps test-deps built demo run test install uninstall clean
+.PHONY: FORCE all deps test-deps built demo run test new-endpoint install \
+	uninstall clean
 .SECONDARY:
 -include $(shell find $B/obj -name '*.d' 2>/dev/null)

@@ -2,6 +2,7 @@
  * hipchat: see hipchat.h.
  */
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -247,19 +248,30 @@ hipchat_installable(const struct config *cfg, const char *url,
 	return status;
 }
 
-void
-hipchat_post_request(struct http_request *request,
-    char url[HIPCHAT_URL_MAX], const struct installation *inst,
-    int64_t room_id, const struct token *token, const char *json)
+/* The URL of a path below the installation's API. */
+static void
+make_url(char url[HIPCHAT_URL_MAX], const struct installation *inst,
+    const char *path)
 {
 	size_t len = strlen(inst->api_url);
 
 	/* with or without a slash at the end: HipChat has sent both */
 	while (len > 0 && inst->api_url[len - 1] == '/')
 		len--;
-	snprintf(url, HIPCHAT_URL_MAX,
-	    "%.*s/room/%" PRId64 "/notification", (int)len, inst->api_url,
+	snprintf(url, HIPCHAT_URL_MAX, "%.*s/%s", (int)len, inst->api_url,
+	    path);
+}
+
+void
+hipchat_post_request(struct http_request *request,
+    char url[HIPCHAT_URL_MAX], const struct installation *inst,
+    int64_t room_id, const struct token *token, const char *json)
+{
+	char path[HIPCHAT_PATH_MAX];
+
+	snprintf(path, sizeof(path), "room/%" PRId64 "/notification",
 	    room_id);
+	make_url(url, inst, path);
 	*request = (struct http_request){
 		.url = url,
 		.bearer = token->text,
@@ -279,4 +291,73 @@ hipchat_reason(const struct http_reply *reply, char *out, size_t size)
 	snprintf(out, size, "HipChat answers %ld%s%s", reply->status,
 	    *message != '\0' ? ": " : "", message);
 	json_object_put(doc);
+}
+
+/* The stored token, unless it must be a fresh one, or a new one. */
+static int
+get_token(const struct config *cfg, const struct store *st,
+    const struct installation *inst, bool fresh, struct token *token)
+{
+	int status;
+
+	if (!fresh && store_find_token(st, inst->oauth_id, token) == 0 &&
+	    token->expires > (int64_t)time(NULL))
+		return 0;
+	status = hipchat_token(cfg, inst, token);
+	if (status == 0)	/* a failure is logged, and costs a call */
+		store_put_token(st, inst->oauth_id, token);
+	return status;
+}
+
+/* What the reply to hipchat_call() means; the document is the caller's. */
+static int
+take_answer(const struct http_reply *reply, const char *path,
+    struct json_object **answer)
+{
+	char reason[160];
+	const char *why;
+
+	if (reply->status < 200 || reply->status > 299) {
+		hipchat_reason(reply, reason, sizeof(reason));
+		log_line("%s: %s", path, reason);
+		return reply->status >= 400 ? (int)reply->status :
+		    HTTP_BAD_GATEWAY;
+	}
+	if (answer == NULL || reply->len == 0)
+		return 0;
+	*answer = json_read(reply->body, reply->len, &why);
+	return *answer != NULL ? 0 : unexpected(path, why);
+}
+
+int
+hipchat_call(const struct config *cfg, const struct store *st,
+    const struct installation *inst, const char *method, const char *path,
+    struct json_object *body, struct json_object **answer)
+{
+	char url[HIPCHAT_URL_MAX];
+	struct token token;
+	struct http_request request = { .url = url, .method = method,
+	    .bearer = token.text, .content_type = "application/json",
+	    .body = body != NULL ? json_text(body) : NULL };
+	struct http_call call = { .easy = NULL };
+	int status;
+
+	if (answer != NULL)
+		*answer = NULL;
+	if (strlen(path) >= HIPCHAT_PATH_MAX)
+		return unexpected(path, "too long a path");
+	make_url(url, inst, path);
+	status = get_token(cfg, st, inst, false, &token);
+	if (status == 0)
+		status = http_do(&call, cfg, &request);
+	if (status == 0 && call.reply.status == 401) {
+		http_free(&call);
+		status = get_token(cfg, st, inst, true, &token);
+		if (status == 0)
+			status = http_do(&call, cfg, &request);
+	}
+	if (status == 0)
+		status = take_answer(&call.reply, path, answer);
+	http_free(&call);
+	return status;
 }

@@ -14,6 +14,7 @@
 #include "config.h"
 #include "http.h"
 #include "installation.h"
+#include "store.h"
 
 /* Host and port of a HipChat, terminating NUL included. */
 #define HIPCHAT_HOST_MAX 264
@@ -65,8 +66,9 @@ int hipchat_removed(const struct config *cfg,
 int hipchat_installable(const struct config *cfg, const char *url,
     char *oauth_id, char *secret);
 
-/* A URL below api_url, terminating NUL included. */
-#define HIPCHAT_URL_MAX (STORE_URL_MAX + 64)
+/* A path below api_url, and the whole URL, terminating NUL included. */
+#define HIPCHAT_PATH_MAX 1024
+#define HIPCHAT_URL_MAX (STORE_URL_MAX + HIPCHAT_PATH_MAX)
 
 /*
  * The request that posts JSON to a room (Send room notification); its URL is
@@ -75,6 +77,27 @@ int hipchat_installable(const struct config *cfg, const char *url,
 void hipchat_post_request(struct http_request *request,
     char url[HIPCHAT_URL_MAX], const struct installation *inst,
     int64_t room_id, const struct token *token, const char *json);
+
+/*
+ * Any other call: the method ("GET", "POST", "PUT", "DELETE") and the path
+ * below api_url, such as "room/17/topic", its query included; body may be
+ * NULL.  The token is the stored one, or where there is none or HipChat
+ * refuses it (401), a new one, which is then stored.
+ *
+ * Returns 0 where HipChat did it (2xx), with its JSON, which the caller
+ * releases, in *answer, unless answer is NULL; *answer is NULL where HipChat
+ * had nothing to say.  Else HipChat's own status from 400 on, or 403 or 502 as
+ * above, all logged.
+ *
+ *	struct json_object *topic = json_new();
+ *
+ *	json_add_string(topic, "topic", "Lunch");
+ *	status = hipchat_call(hook->cfg, &hook->store, &hook->inst, "PUT",
+ *	    "room/17/topic", topic, NULL);
+ */
+int hipchat_call(const struct config *cfg, const struct store *st,
+    const struct installation *inst, const char *method, const char *path,
+    struct json_object *body, struct json_object **answer);
 
 /* "HipChat answers 404: Room not found", from a reply that is an error. */
 void hipchat_reason(const struct http_reply *reply, char *out, size_t size);

@@ -280,6 +280,9 @@ set_request(struct http_call *call, const struct http_request *request)
 		sure(curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS,
 		    request->body));
 	}
+	if (request->method != NULL)
+		sure(curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST,
+		    request->method));
 	sure(curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers));
 }
 

@@ -24,11 +24,12 @@
 
 struct http_request {
 	const char *url;
+	const char *method;		/* NULL: GET, or with a body POST */
 	const char *user;		/* Basic authentication, or NULL */
 	const char *password;
 	const char *bearer;		/* token, or NULL */
 	const char *content_type;	/* of the body */
-	const char *body;		/* NULL: GET, else POST */
+	const char *body;		/* or NULL */
 };
 
 struct http_reply {

@@ -37,22 +37,6 @@ message_json(const char *message)
 	return json;
 }
 
-static bool
-add_card(struct json_object *doc, const char *card)
-{
-	const char *why;
-	struct json_object *json;
-
-	if (card == NULL)
-		return true;
-	if ((json = json_read(card, strlen(card), &why)) == NULL) {
-		log_line("the notification's card: %s", why);
-		return false;
-	}
-	json_add(doc, "card", json);
-	return true;
-}
-
 /* The notification in HipChat's form; the caller releases it. */
 static struct json_object *
 notification_json(const struct notification *n)
@@ -65,10 +49,9 @@ notification_json(const struct notification *n)
 	json_add(doc, "message", message_json(n->message));
 	json_add_string(doc, "message_format", format);
 	json_add(doc, "notify", json_object_new_boolean(n->notify));
-	if (add_card(doc, n->card))
-		return doc;
-	json_object_put(doc);
-	return NULL;
+	if (n->card != NULL)
+		json_add(doc, "card", json_object_get(n->card));
+	return doc;
 }
 
 /* Put it into the outbox, under a key that a repeated webhook has, too. */
@@ -117,11 +100,49 @@ notify_room(struct webhook *hook, const struct notification *notification)
 
 	if (why != NULL) {
 		log_line("no notification: %s", why);
-		return 500;
+		return HTTP_INTERNAL_SERVER_ERROR;
 	}
-	if ((doc = notification_json(notification)) == NULL)
-		return 500;
+	doc = notification_json(notification);
 	status = put(hook, doc);
 	json_object_put(doc);
 	return status;
+}
+
+static const char *
+entity(char c)
+{
+	switch (c) {
+	case '&':
+		return "&amp;";
+	case '<':
+		return "&lt;";
+	case '>':
+		return "&gt;";
+	case '"':
+		return "&quot;";
+	case '\'':
+		return "&#39;";
+	default:
+		return NULL;
+	}
+}
+
+const char *
+html_escape(struct webhook *hook, const char *text)
+{
+	char *escaped = NULL;
+	const char *kept;
+	size_t len;
+	FILE *out = need(open_memstream(&escaped, &len));
+
+	for (; *text != '\0'; text++)
+		if (entity(*text) != NULL)
+			fputs(entity(*text), out);
+		else
+			putc(*text, out);
+	if (fclose(out) != 0)
+		need(NULL);
+	kept = webhook_format(hook, "%s", escaped);
+	free(escaped);
+	return kept;
 }

@@ -21,7 +21,7 @@ struct notification {
 	const char *color;	/* "yellow" (default), "green", "red",
 				 * "purple", "gray" or "random" */
 	bool notify;		/* alert the people in the room */
-	const char *card;	/* a card as JSON, or NULL */
+	struct json_object *card; /* or NULL; stays the caller's */
 };
 
 /*
@@ -29,10 +29,16 @@ struct notification {
  * in the room that the webhook came from.  If this returns 0, it is on disk,
  * and the courier delivers it.  If HipChat repeats a webhook, nothing is said
  * twice.  Otherwise it logs why and returns 500 (a message that is empty or not
- * UTF-8, an invalid card, no room, the data directory) or 503 (the disk is
+ * UTF-8, no room, the data directory) or 503 (the disk is
  * full).
  */
 int notify_room(struct webhook *hook,
     const struct notification *notification);
+
+/*
+ * The text for use in a message of format "html", with & < > " and ' escaped.
+ * It belongs to the webhook.
+ */
+const char *html_escape(struct webhook *hook, const char *text);
 
 #endif

@@ -16,6 +16,7 @@ store_open(struct store *st, const struct datadir *dir)
 {
 	st->installations = (struct book){ dir, "installations.db", false };
 	st->tokens = (struct book){ dir, "tokens.db", true };
+	st->settings = (struct book){ dir, "settings.db", false };
 	return book_check_library();
 }
 
@@ -51,15 +52,21 @@ store_ids(const struct store *st, char **ids)
 	return book_keys(&st->installations, ids);
 }
 
-/* Without a token there is nothing to write. */
+/* What depends on the installation; where nothing is, nothing is written. */
 static int
-remove_token(const struct store *st, const char *oauth_id)
+remove_rest(const struct store *st, const char *oauth_id)
 {
+	char record[BOOK_VALUE_MAX];
 	struct token token;
+	int status = 0;
 
-	if (store_find_token(st, oauth_id, &token) != 0)
-		return 0;
-	return book_set(&st->tokens, oauth_id, NULL);
+	if (store_find_token(st, oauth_id, &token) == 0)
+		status = book_set(&st->tokens, oauth_id, NULL);
+	if (status == 0)
+		status = book_get(&st->settings, oauth_id, record);
+	if (status == 0)
+		return book_set(&st->settings, oauth_id, NULL);
+	return status == HTTP_NOT_FOUND ? 0 : status;
 }
 
 /* The record, if its secret ("" if there is none) is one of these two. */
@@ -93,8 +100,8 @@ change(const struct store *st, const char *oauth_id, const char *value,
 			return found;
 		if (found == HTTP_NOT_FOUND && value == NULL)
 			return 0;
-		/* if killed after the token, only a cached item is lost */
-		status = value == NULL ? remove_token(st, oauth_id) : 0;
+		/* a removal that is killed here will be asked for again */
+		status = value == NULL ? remove_rest(st, oauth_id) : 0;
 		if (status == 0)
 			status = book_swap(&st->installations, oauth_id,
 			    found == 0 ? record : NULL, value);
@@ -143,4 +150,77 @@ store_put_token(const struct store *st, const char *oauth_id,
 
 	json_object_put(doc);
 	return status;
+}
+
+/* The settings, and the record that they are; *record is "" for none. */
+static int
+read_settings(const struct store *st, const char *oauth_id,
+    char record[BOOK_VALUE_MAX], struct json_object **settings)
+{
+	const int status = book_get(&st->settings, oauth_id, record);
+	const char *why;
+
+	*settings = NULL;
+	if (status == HTTP_NOT_FOUND) {
+		*record = '\0';
+		*settings = json_new();
+		return 0;
+	}
+	if (status != 0)
+		return status;
+	*settings = json_read(record, strlen(record), &why);
+	if (*settings != NULL)
+		return 0;
+	log_line("%s: record of %s: %s", st->settings.file, oauth_id, why);
+	return HTTP_INTERNAL_SERVER_ERROR;
+}
+
+int
+store_settings(const struct store *st, const char *oauth_id,
+    struct json_object **settings)
+{
+	char record[BOOK_VALUE_MAX];
+
+	return read_settings(st, oauth_id, record, settings);
+}
+
+/* Write the settings, if the record is still this one. */
+static int
+write_settings(const struct store *st, const char *oauth_id,
+    const char *record, struct json_object *settings)
+{
+	const char *text = json_text(settings);
+
+	if (strlen(text) >= BOOK_VALUE_MAX) {
+		log_line("%s: record of %s: too large", st->settings.file,
+		    oauth_id);
+		return HTTP_CONTENT_TOO_LARGE;
+	}
+	return book_swap(&st->settings, oauth_id,
+	    *record != '\0' ? record : NULL, text);
+}
+
+int
+store_set(const struct store *st, const char *oauth_id, const char *name,
+    const char *value)
+{
+	char record[BOOK_VALUE_MAX];
+	struct json_object *settings;
+	int status, tries;
+
+	for (tries = 0; tries < TRIES; tries++) {
+		status = read_settings(st, oauth_id, record, &settings);
+		if (status != 0)
+			return status;
+		if (*value != '\0')
+			json_add_string(settings, name, value);
+		else
+			json_object_object_del(settings, name);
+		status = write_settings(st, oauth_id, record, settings);
+		json_object_put(settings);
+		if (status != HTTP_CONFLICT)
+			return status;
+	}
+	log_line("%s: others change it all the time", oauth_id);
+	return HTTP_SERVICE_UNAVAILABLE;
 }

@@ -1,10 +1,11 @@
 /*
- * store: who installed the add-on, and the tokens that HipChat gave us.  This
- * is the policy: who may replace and remove what.  How records survive a
- * kill -9 at any instruction is in book.h.
+ * store: who installed the add-on, the tokens that HipChat gave us, and what
+ * endpoints remember.  This is the policy: who may replace and remove what.
+ * How records survive a kill -9 at any instruction is in book.h.
  *
  *	DATA_DIR/installations.db	the truth: key oauthId, value JSON
  *	DATA_DIR/tokens.db		a cache, in the same form
+ *	DATA_DIR/settings.db		what endpoints keep, in the same form
  *
  * All functions return 0 or an HTTP status, with the reason in the log:
  *	HTTP_NOT_FOUND	no such record (store_find, store_find_token; not
@@ -22,6 +23,7 @@
 struct store {
 	struct book installations;
 	struct book tokens;
+	struct book settings;
 };
 
 /* The directory must stay open as long as the store is used. */
@@ -45,7 +47,8 @@ int store_put(const struct store *st, const struct installation *inst,
     const struct installation *old);
 
 /*
- * Remove the installation and its token, if its secret is still this one.
+ * Remove the installation, its token and its settings, if its secret is still
+ * this one.
  * An unknown id is success; another secret is a conflict: somebody has
  * installed again since the caller looked.
  */
@@ -55,5 +58,19 @@ int store_find_token(const struct store *st, const char *oauth_id,
     struct token *token);
 int store_put_token(const struct store *st, const char *oauth_id,
     const struct token *token);
+
+/*
+ * The settings of an installation, strings by name, in an object that the
+ * caller releases; an empty one where there are none, NULL on failure.
+ */
+int store_settings(const struct store *st, const char *oauth_id,
+    struct json_object **settings);
+
+/*
+ * Give one of them a value, or remove it ("").  An installation's settings
+ * together have less than BOOK_VALUE_MAX bytes as JSON: HTTP_CONTENT_TOO_LARGE.
+ */
+int store_set(const struct store *st, const char *oauth_id, const char *name,
+    const char *value);
 
 #endif

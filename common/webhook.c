@@ -1,7 +1,9 @@
 /*
  * webhook: see webhook.h.
  */
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -176,6 +178,8 @@ serve(struct cgi *cgi, struct process *process)
 		status = read_webhook(&hook);
 	if (status == 0)
 		status = process->endpoint->answer(&hook);
+	json_object_put(hook.texts);
+	json_object_put(hook.settings);
 	json_object_put(hook.doc);
 	free(hook.message);
 	return status;
@@ -197,9 +201,60 @@ webhook_main(const char *name, int (*answer)(struct webhook *hook))
 }
 
 int
+webhook_get(struct webhook *hook, const char *name, const char **value)
+{
+	int status = 0;
+
+	*value = "";
+	if (hook->settings == NULL)
+		status = store_settings(&hook->store, hook->inst.oauth_id,
+		    &hook->settings);
+	if (status == 0)
+		json_string(hook->settings, name, BOOK_VALUE_MAX, value);
+	return status;
+}
+
+int
+webhook_set(struct webhook *hook, const char *name, const char *value)
+{
+	json_object_put(hook->settings);
+	hook->settings = NULL;
+	return store_set(&hook->store, hook->inst.oauth_id, name, value);
+}
+
+int
 webhook_reply(struct webhook *hook, struct json_object *notification)
 {
 	return cgi_json(hook->cgi, notification);
+}
+
+const char *
+webhook_text(const struct webhook *hook, const char *path)
+{
+	const char *text = "";
+
+	json_string(hook->doc, path, WEBHOOK_BODY_MAX, &text);
+	return text;
+}
+
+const char *
+webhook_format(struct webhook *hook, const char *fmt, ...)
+{
+	struct json_object *text;
+	va_list ap;
+	char *s;
+
+	va_start(ap, fmt);
+	if (vasprintf(&s, fmt, ap) < 0)
+		need(NULL);
+	va_end(ap);
+	text = need(json_object_new_string(s));
+	free(s);
+	if (hook->texts == NULL)
+		hook->texts = need(json_object_new_array());
+	if (json_object_array_add(hook->texts, text) != 0)
+		need(NULL);
+	return json_object_get_string(text);
 }
 
 /* Length of the white space at the start of text, in bytes. */

@@ -21,19 +21,23 @@
  * status of status.h.
  *
  * The members that events have (HipChat's reference, Webhooks), as paths for
- * json_string() and json_positive() in hook->doc:
- *	all but room_created and the like
- *			item.room.id, item.room.name
- *	room_message	item.message.id, .message, .date, .type, and
- *			item.message.from.id, .from.name, .from.mention_name
+ * webhook_text(), or for json_positive() in hook->doc:
+ *	all		event, oauth_client_id; webhook_id, an integer
+ *	all below	item.room.id, .name, .privacy
+ *	room_message	item.message.id, .message, .date, .type, .mentions (an
+ *			array of objects as from), and item.message.from.id,
+ *			.name, .mention_name; perhaps item.message.file.name,
+ *			.size, .url, .thumb_url
  *	room_notification
  *			item.message.id, .message, .message_format, .color,
- *			.date, and item.message.from, a string
+ *			.date, .type, .mentions, and item.message.from, a
+ *			string
  *	room_enter, room_exit
  *			item.sender.id, .name, .mention_name
  *	room_topic_change
  *			item.topic, item.sender.id, .name, .mention_name
- * and in all of them event, oauth_client_id and webhook_id.
+ * What room_created, _deleted, _archived, _unarchived and _file_upload have in
+ * item is not on record.
  */
 #ifndef WEBHOOK_H
 #define WEBHOOK_H
@@ -68,6 +72,8 @@ struct webhook {
 	char *message;			/* UTF-8; yours to change */
 
 	unsigned int notified;		/* notify_room()'s count */
+	struct json_object *settings;	/* webhook_get()'s; or NULL */
+	struct json_object *texts;	/* webhook_format()'s; or NULL */
 };
 
 /*
@@ -93,12 +99,32 @@ int webhook_main_keeping(const char *name,
     int (*answer)(struct webhook *hook), unsigned int keeps);
 
 /*
+ * A member of the webhook that is a string, such as "item.sender.name"; "" if
+ * there is none.  It belongs to the webhook.
+ */
+const char *webhook_text(const struct webhook *hook, const char *path);
+
+/* A text as by printf(3), which belongs to the webhook, too. */
+const char *webhook_format(struct webhook *hook, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/*
  * What follows a command such as "/echo", in upper or lower case, at the start
  * of the message, without white space around it; "" if nothing does.  NULL if
  * the message does not start with the command as a whole word.
  * The result is part of the message, which is changed.
  */
 char *webhook_argument(struct webhook *hook, const char *command);
+
+/*
+ * What an endpoint remembers for the installation, strings by name (which has
+ * no dot in it), kept until the installation is removed.  get: the value, or
+ * "", which belongs to the webhook until the next set.  set: "" for none.  All
+ * endpoints share the names, and 16 KiB.  Return 0, or logged, 413 (no room
+ * for the value), 500 or 503 (the store).
+ */
+int webhook_get(struct webhook *hook, const char *name, const char **value);
+int webhook_set(struct webhook *hook, const char *name, const char *value);
 
 /*
  * Answer in the webhook's own response: HipChat says it in the room as a reply

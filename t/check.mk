@@ -4,9 +4,11 @@ include t/hipchatd/hipchatd.mk
 
 TESTS	:= $(patsubst t/%.c,$B/t/%,$(wildcard t/unit/*.c))
 BENCHES	:= $(patsubst t/%.c,$B/t/%,$(wildcard t/bench/*.c))
+EXAMPLES := $(patsubst t/%.c,$B/t/%,$(wildcard t/examples/*.c))
 FUZZERS	:= $(patsubst t/fuzz/%.c,$B/fuzz/%,$(wildcard t/fuzz/*.c))
 
 $(TESTS):		LIBS = -lcurl -ldb $(CORE)
+$(EXAMPLES):		LIBS = -lcurl -ldb $(CORE)
 $(BENCHES):		LIBS = -static
 $B/t/bench/echo-direct:	LIBS = -lcurl -ldb $(CORE)
 
@@ -27,7 +29,7 @@ $B/t/bench/echo-direct: $B/obj/t/bench/echo-direct.o $B/libhipchat.a
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
 
-tests: $B/t/hipchatd $(TESTS)
+tests: $B/t/hipchatd $(TESTS) $(EXAMPLES)
 
 SAN	= -fsanitize=address,undefined -fno-sanitize-recover=undefined
 asan:

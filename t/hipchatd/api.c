@@ -12,6 +12,7 @@
 
 #define PAGE 100		/* max-results unless told otherwise */
 #define PAGE_MAX 1000
+#define TOPIC_MAX 250		/* characters */
 
 static void
 put_url(struct json_object *o, const char *key, const struct hipchatd *h,
@@ -198,6 +199,32 @@ within_flood(struct hipchatd *h, struct room *r, struct reply *re)
 		return true;
 	reply_error(re, 429, "Rate limit exceeded");
 	return false;
+}
+
+/* No webhook tells of it, for the reason that api_say() has. */
+void
+api_topic(struct hipchatd *h, struct request *rq, struct reply *re)
+{
+	const struct installation *i;
+	struct json_object *o;
+	struct room *r;
+	const char *text;
+
+	i = oauth_session(h, rq, re, SCOPE_ADMIN_ROOM);
+	r = i ? find_room(h, rq, re, i) : NULL;
+	if (!r || !json_body(rq, re))
+		return;
+	o = request_json(rq);
+	text = json_get_str(o, "topic");
+	if (text && utf8_chars(text) <= TOPIC_MAX) {
+		free(r->topic);
+		r->topic = xstrdup(text);
+		reply_empty(re, 204);
+	} else {
+		reply_error(re, 400, "Field 'topic' must be a string of up "
+			    "to %d characters", TOPIC_MAX);
+	}
+	json_object_put(o);
 }
 
 /*

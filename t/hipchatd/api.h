@@ -12,6 +12,7 @@ void api_capabilities(struct hipchatd *h, struct request *rq,
 void api_rooms(struct hipchatd *h, struct request *rq, struct reply *re);
 void api_room(struct hipchatd *h, struct request *rq, struct reply *re);
 void api_history(struct hipchatd *h, struct request *rq, struct reply *re);
+void api_topic(struct hipchatd *h, struct request *rq, struct reply *re);
 void api_say(struct hipchatd *h, struct request *rq, struct reply *re);
 
 /* Takes the lock by itself. */

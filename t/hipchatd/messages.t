@@ -131,6 +131,29 @@ reading() {
 	api POST "/v2/room/$room/message" "$@" -H "$json_type" \
 		-d '{"message":"me"}'
 	refused 403 send_message 'message without the scope'
+	topic '{"topic":"x"}'
+	refused 403 admin_room 'topic without the scope'
+}
+
+# topic BODY: sets the room's
+topic() {
+	api PUT "/v2/room/$room/topic" -H "Authorization: Bearer $token" \
+		-H "$json_type" -d "$1"
+}
+
+topics() {
+	serve_addon '.capabilities.hipchatApiConsumer.scopes += ["admin_room"]'
+	install_served
+	new_token
+	topic "{\"topic\":\"$(printf %0250d 0 | sed 's/0/é/g')\"}"
+	is "$status $(wc -c <"$tmp/body")" '204 0' 'topic of 250 characters'
+	is "$(conversation '.topic | length')" 250 'and so it is'
+	topic "{\"topic\":\"$(printf %0251d 0)\"}"
+	refused 400 "^Field 'topic'" 'one more'
+	topic '{}'
+	refused 400 "^Field 'topic'" 'none'
+	topic '{"topic":""}'
+	is "$status $(conversation .topic)" '204 ' 'an empty one'
 }
 
 webhooks() {
@@ -280,5 +303,6 @@ notifications
 reading
 webhooks
 more_webhooks
+topics
 end_both
 done_testing

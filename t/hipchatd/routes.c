@@ -21,6 +21,7 @@ static const struct route routes[] = {
 	{ "POST", "v2/room/{}/notification", "notification", false,
 	  api_notify },
 	{ "POST", "v2/room/{}/message", "message", true, api_say },
+	{ "PUT", "v2/room/{}/topic", "topic", true, api_topic },
 	{ "GET", "v2/room/{}/history", "history", true, api_history },
 	{ "GET", "v2/room/{}/history/latest", "history", true, api_history },
 	{ "GET", "v2/installable/{}", "installable", true, api_installable },

@@ -12,7 +12,8 @@
 # alone.  On exit it is removed, and every process that was started here ends.
 # With KEEP=1, the directory stays, and its name is printed.
 #
-# The servers are in servers.sh: start_hipchatd, start_apache.
+# The servers are in servers.sh: start_hipchatd, start_apache; a conversation
+# as a test is in dialogue.sh.
 
 B=${B:-build}
 umask 022
@@ -228,3 +229,4 @@ end() {
 }
 
 . t/lib/servers.sh
+. t/lib/dialogue.sh

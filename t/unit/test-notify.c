@@ -80,8 +80,6 @@ test_refused(void)
 	    "not UTF-8");
 	refused("half a character", 1,
 	    &(struct notification){ .message = "caf\xc3" }, "not UTF-8");
-	refused("a card that is no JSON", 1, &(struct notification){
-	    .message = "x", .card = "{" }, "card");
 	refused("no room", 0, &(struct notification){ .message = "x" },
 	    "no room");
 }
@@ -126,10 +124,49 @@ test_taken(void)
 	close_fixture(&f);
 }
 
+static void
+test_card(void)
+{
+	struct json_object *card = json_new();
+	struct outbox_message msg;
+	struct capture log;
+	struct fixture f;
+	const char *text;
+
+	json_add_string(card, "title", "caf\xc3\xa9");
+	open_fixture(&f);
+	capture_start(&log);
+	ok(notify_room(&f.hook, &(struct notification){ .message = "x",
+	    .card = card }) == 0, "a card");
+	capture_stop(&log);
+	ok(json_object_put(card) == 1, "... stays the caller's");
+	ok(queued(&f, &msg) == 1 && json_string(msg.notification,
+	    "card.title", 99, &text) == 1 &&
+	    strcmp(text, "caf\xc3\xa9") == 0, "... and is queued");
+	outbox_release(&msg);
+	close_fixture(&f);
+}
+
+static void
+test_escape(void)
+{
+	struct webhook hook = { .texts = NULL };
+	const char *html = html_escape(&hook,
+	    "<a href=\"x\">Tom & 'J\xc3\xa9rry'</a>");
+	const char *nothing = html_escape(&hook, "");
+
+	ok(strcmp(html, "&lt;a href=&quot;x&quot;&gt;Tom &amp; "
+	    "&#39;J\xc3\xa9rry&#39;&lt;/a&gt;") == 0, "text for HTML");
+	ok(*nothing == '\0', "... of which there may be none");
+	json_object_put(hook.texts);
+}
+
 int
 main(void)
 {
 	test_refused();
 	test_taken();
+	test_card();
+	test_escape();
 	return done();
 }

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "capture.h"
+#include "json.h"
 #include "scratch.h"
 #include "store.h"
 #include "tap.h"
@@ -112,6 +113,91 @@ test_tokens(void)
 	    "... and its token with it");
 	is_int(store_find_token(&s.st, other.oauth_id, &got), 0,
 	    "... and no other token");
+	scratch_close(&s);
+}
+
+/* The setting of that name; "" for none, NULL on failure.  Static. */
+static const char *
+setting(const struct store *st, const char *oauth_id, const char *name)
+{
+	static char value[BOOK_VALUE_MAX];
+	struct json_object *settings;
+	const char *text = "";
+
+	if (store_settings(st, oauth_id, &settings) != 0)
+		return NULL;
+	json_string(settings, name, sizeof(value) - 1, &text);
+	snprintf(value, sizeof(value), "%s", text);
+	json_object_put(settings);
+	return value;
+}
+
+static void
+test_settings(void)
+{
+	const struct installation one = sample(1, 1), other = sample(2, 1);
+	char large[BOOK_VALUE_MAX];
+	struct capture log;
+	struct scratch s;
+
+	scratch_open(&s);
+	put_over(&s.st, &one);
+	put_over(&s.st, &other);
+	ok(strcmp(setting(&s.st, one.oauth_id, "a"), "") == 0,
+	    "no setting before the first");
+	is_int(store_set(&s.st, one.oauth_id, "a", "1"), 0, "one is set");
+	is_int(store_set(&s.st, one.oauth_id, "b", "\xc3\xa9\"\n"), 0,
+	    "... and another");
+	ok(strcmp(setting(&s.st, one.oauth_id, "a"), "1") == 0 &&
+	    strcmp(setting(&s.st, one.oauth_id, "b"), "\xc3\xa9\"\n") == 0,
+	    "... and both are kept");
+	ok(strcmp(setting(&s.st, other.oauth_id, "a"), "") == 0,
+	    "... for this installation only");
+	store_set(&s.st, one.oauth_id, "a", "");
+	ok(strcmp(setting(&s.st, one.oauth_id, "a"), "") == 0,
+	    "it is removed");
+
+	memset(large, 'x', sizeof(large) - 1);
+	large[sizeof(large) - 1] = '\0';
+	capture_start(&log);
+	is_int(store_set(&s.st, one.oauth_id, "a", large), 413,
+	    "a value that is too large");
+	is_line(capture_stop(&log), "settings.db: record", "... which is logged");
+	ok(strcmp(setting(&s.st, one.oauth_id, "b"), "\xc3\xa9\"\n") == 0,
+	    "... changes nothing");
+
+	store_set(&s.st, other.oauth_id, "a", "2");
+	is_int(store_remove(&s.st, &one), 0, "an installation goes");
+	ok(strcmp(setting(&s.st, one.oauth_id, "b"), "") == 0,
+	    "... and its settings with it");
+	ok(strcmp(setting(&s.st, other.oauth_id, "a"), "2") == 0,
+	    "... and no other's");
+	scratch_close(&s);
+}
+
+/* Processes that set a name of their own each, at the same time. */
+static void
+test_settings_at_once(void)
+{
+	const struct installation inst = sample(1, 1);
+	struct scratch s;
+	int i, status, wrong = 0;
+	char name[16];
+
+	scratch_open(&s);
+	for (i = 0; i < 4; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		if (fork() == 0)
+			_exit(store_set(&s.st, inst.oauth_id, name, name));
+	}
+	while (wait(&status) > 0)
+		wrong += status != 0;
+	for (i = 0; i < 4; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		wrong += strcmp(setting(&s.st, inst.oauth_id, name),
+		    name) != 0;
+	}
+	is_int(wrong, 0, "four set at once are all kept");
 	scratch_close(&s);
 }
 
@@ -616,6 +702,8 @@ main(void)
 	test_installations();
 	test_mismatch();
 	test_tokens();
+	test_settings();
+	test_settings_at_once();
 	test_largest();
 	test_many();
 	test_records();

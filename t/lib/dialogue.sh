@@ -1,0 +1,57 @@
+# shellcheck shell=sh
+# t/lib/dialogue.sh - a conversation in a room of the stand-in HipChat, as a
+# test.  Part of lib.sh, which reads it.
+
+# dialogue <SCRIPT: the add-on is installed in a new room, and then, line by
+# line,
+#	< TEXT		somebody says it; the webhooks answer 2xx
+#	> TEXT		the add-on's next words
+#	* EVENT NAME	it happens, as in "* room_enter Ada"
+#	# TEXT		a comment
+# and the add-on says nothing else.  Starts the servers that do not run yet.
+dialogue() {
+	[ -n "$hipchatd_pid" ] || start_hipchatd
+	[ -n "$apache_pid" ] || start_apache
+	dialogue_room=$(new_room "Dialogue $tap_run") && dialogue_heard=0 &&
+		install "$dialogue_room" >/dev/null || exit
+	while read -r dialogue_line; do
+		dialogue_text=${dialogue_line#? }
+		case $dialogue_line in
+		'<'*) happens say message "$dialogue_text" ;;
+		'*'*) happens event event "${dialogue_text%% *}" \
+			from "${dialogue_text#* }" ;;
+		'>'*)
+			wait_for has_heard $((dialogue_heard + 1))
+			is "$(heard "$dialogue_heard")" "$dialogue_text" \
+				"$dialogue_line"
+			dialogue_heard=$((dialogue_heard + 1))
+			;;
+		'' | '#'*) ;;
+		*) die "dialogue: $dialogue_line" ;;
+		esac
+	done
+	wait_for all_sent
+	is "$(heard "$dialogue_heard")" '' 'and no more'
+}
+
+# happens ROUTE MEMBER VALUE…: by a control route, and the webhooks are content
+happens() {
+	happens_route=$1
+	shift
+	control POST "rooms/$dialogue_room/$happens_route" "$(jq -n '$ARGS.positional
+		| [recurse(.[2:]; length > 1) | {(.[0]): .[1]}] | add' \
+		--args "$@")" >"$tmp/happened"
+	ok "$dialogue_line" all_content || diag "$(cat "$tmp/happened")"
+}
+all_content() {
+	jq -e '.webhooks | all(.status >= 200 and .status < 300)' \
+		"$tmp/happened" >"$tmp/out"
+}
+
+# heard N: the add-on's words number N, from 0; nothing if there are not so many
+heard() {
+	control GET "rooms/$dialogue_room" | jq -r --argjson n "$1" '[.messages[]
+		| select(.type == "notification")] | .[$n].message // empty'
+}
+has_heard() { [ -n "$(heard $(($1 - 1)))" ]; }
+all_sent() { [ -z "$(ls "$tmp/data/outbox/new" 2>/dev/null)" ]; }
