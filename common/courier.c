@@ -159,7 +159,7 @@ give_up(struct courier *c, struct lane *lane, const char *reason)
 	const int status = outbox_fail(&c->box, lane->first->name, &lane->msg,
 	    reason);
 
-	if (status != 0 && status != 404) {
+	if (status != 0 && status != HTTP_NOT_FOUND) {
 		/* a disk error: it stays queued */
 		lane->stuck_until = now_ms() + BACKOFF_LAST;
 		rest(c, lane);
@@ -276,7 +276,7 @@ begin(struct courier *c, struct lane *lane, enum lane_stage stage,
 	lane->stage = stage;
 	if (status == 0 && curl_multi_add_handle(c->multi,
 	    lane->call.easy) != CURLM_OK)
-		status = 500;
+		status = HTTP_INTERNAL_SERVER_ERROR;
 	if (status == 0) {
 		c->calls++;
 		return;
@@ -347,7 +347,7 @@ call_hipchat(struct courier *c, struct lane *lane)
 		else
 			ask_token(c, lane);
 		break;
-	case 404:
+	case HTTP_NOT_FOUND:
 		log_line("%s: dropped, %s is not installed, webhook %s", name,
 		    lane->client->oauth_id, lane->msg.webhook);
 		outbox_remove(&c->box, "new", name);
@@ -367,8 +367,8 @@ start(struct courier *c, struct lane *lane)
 	const char *name = lane->first->name;
 	const int status = outbox_load(&c->box, "new", name, &lane->msg);
 
-	if (status == 404 || status == 500) {
-		if (status == 500)	/* it was a message when it came */
+	if (status == HTTP_NOT_FOUND || status == HTTP_INTERNAL_SERVER_ERROR) {
+		if (status == HTTP_INTERNAL_SERVER_ERROR)	/* it was a message when it came */
 			outbox_set_aside(&c->box, name);
 		queue_pop(&c->queue, lane);
 		return;
@@ -404,9 +404,9 @@ token_answered(struct courier *c, struct lane *lane)
 
 	if (status == 429) {
 		rate_limited(c, lane);
-	} else if (status == 401 || status == 403) {
+	} else if (status == HTTP_UNAUTHORIZED || status == HTTP_FORBIDDEN) {
 		failed(c, lane, "HipChat refuses the installation's secret");
-	} else if (status != 200) {
+	} else if (status != HTTP_OK) {
 		hipchat_reason(&lane->call.reply, reason, sizeof(reason));
 		back_off(c, lane, reason);
 	} else if (hipchat_token_reply(&lane->call.reply,
@@ -430,7 +430,7 @@ post_answered(struct courier *c, struct lane *lane)
 	hipchat_reason(&lane->call.reply, reason, sizeof(reason));
 	if (status >= 200 && status < 300) {
 		delivered(c, lane);
-	} else if (status == 401) {
+	} else if (status == HTTP_UNAUTHORIZED) {
 		lane->client->token.text[0] = '\0';
 		if (lane->renewed) {
 			failed(c, lane, reason);
@@ -446,7 +446,7 @@ post_answered(struct courier *c, struct lane *lane)
 		ask_token(c, lane);
 	} else if (status == 429) {
 		rate_limited(c, lane);
-	} else if (status == 408 || status >= 500) {
+	} else if (status == HTTP_REQUEST_TIMEOUT || status >= 500) {
 		back_off(c, lane, reason);
 	} else {
 		failed(c, lane, reason);
@@ -745,7 +745,7 @@ main(int argc, char **argv)
 	log_open("courier");
 	signal(SIGPIPE, SIG_IGN);
 	if (getenv("GATEWAY_INTERFACE") != NULL)
-		return cgi_answer(&cgi, 404);
+		return cgi_answer(&cgi, HTTP_NOT_FOUND);
 	if (config_read(&cfg) != 0)
 		return 1;
 	if (argc <= 1 || strcmp(what, "--once") == 0 ||

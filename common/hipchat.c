@@ -23,14 +23,14 @@ static int
 unexpected(const char *what, const char *why)
 {
 	log_line("HipChat's %s: %s", what, why);
-	return 502;
+	return HTTP_BAD_GATEWAY;
 }
 
 static int
 unexpected_status(const char *what, long status)
 {
 	log_line("HipChat's %s: status %ld", what, status);
-	return 502;
+	return HTTP_BAD_GATEWAY;
 }
 
 /* Parse the body of a 200; *doc is the caller's. */
@@ -41,7 +41,7 @@ parse_reply(const struct http_reply *reply, const char *what,
 	const char *why;
 
 	*doc = NULL;
-	if (reply->status != 200)
+	if (reply->status != HTTP_OK)
 		return unexpected_status(what, reply->status);
 	*doc = json_read(reply->body, reply->len, &why);
 	return *doc != NULL ? 0 : unexpected(what, why);
@@ -169,8 +169,8 @@ hipchat_token_reply(const struct http_reply *reply, struct token *token)
 	struct json_object *doc;
 	int status;
 
-	if (reply->status == 401 || reply->status == 403)
-		return 403;
+	if (reply->status == HTTP_UNAUTHORIZED || reply->status == HTTP_FORBIDDEN)
+		return HTTP_FORBIDDEN;
 	status = parse_reply(reply, "token", &doc);
 	if (status == 0)
 		status = take_token(doc, token);
@@ -201,7 +201,7 @@ hipchat_token(const struct config *cfg, const struct installation *inst,
 {
 	const int status = ask_token(cfg, inst, token);
 
-	if (status == 403)
+	if (status == HTTP_FORBIDDEN)
 		log_line("%s: HipChat refuses this secret", inst->oauth_id);
 	return status;
 }
@@ -350,7 +350,7 @@ hipchat_call(const struct config *cfg, const struct store *st,
 	status = get_token(cfg, st, inst, false, &token);
 	if (status == 0)
 		status = http_do(&call, cfg, &request);
-	if (status == 0 && call.reply.status == 401) {
+	if (status == 0 && call.reply.status == HTTP_UNAUTHORIZED) {
 		http_free(&call);
 		status = get_token(cfg, st, inst, true, &token);
 		if (status == 0)

@@ -24,6 +24,7 @@
 #include "json.h"
 #include "log.h"
 #include "outbox.h"
+#include "status.h"
 
 /* Largest message file: more than 64 KiB with every byte escaped. */
 #define FILE_MAX 524288
@@ -470,10 +471,10 @@ open_file(const struct outbox *box, const char *path, int *fd)
 	if (*fd >= 0)
 		return 0;
 	if (errno == ENOENT)
-		return 404;
+		return HTTP_NOT_FOUND;
 	log_line("outbox/%s: opening: %s", path, strerror(errno));
-	return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? 503 :
-	    500;
+	return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? HTTP_SERVICE_UNAVAILABLE :
+	    HTTP_INTERNAL_SERVER_ERROR;
 }
 
 /* Read and parse a file; the caller releases *doc, which is NULL on failure. */
@@ -500,7 +501,7 @@ read_json(const struct outbox *box, const char *path,
 		log_line("outbox/%s: %s", path, why);
 	free(text);
 	close(fd);
-	return *doc != NULL ? 0 : 500;
+	return *doc != NULL ? 0 : HTTP_INTERNAL_SERVER_ERROR;
 }
 
 /* Copy an optional string member. */
@@ -555,7 +556,7 @@ outbox_load(const struct outbox *box, const char *dir, const char *name,
 		return 0;
 	log_line("outbox/%s: %s", path, why);
 	outbox_release(msg);
-	return 500;
+	return HTTP_INTERNAL_SERVER_ERROR;
 }
 
 void
@@ -667,7 +668,7 @@ forget_in(const struct outbox *box, const char *dir, const char *oauth_id)
 	int i;
 
 	if (n < 0)
-		return 500;
+		return HTTP_INTERNAL_SERVER_ERROR;
 	for (i = 0; i < n; i++) {
 		if (outbox_load(box, dir, list[i]->d_name, &msg) != 0)
 			continue;

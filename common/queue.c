@@ -11,6 +11,7 @@
 #include "json.h"
 #include "log.h"
 #include "queue.h"
+#include "status.h"
 
 static struct client *
 find_client(struct queue *q, const char *oauth_id)
@@ -72,9 +73,9 @@ add_name(struct queue *q, const struct outbox *box, const char *name)
 		push(q, &msg, name);
 		outbox_release(&msg);
 		return true;
-	case 404:
+	case HTTP_NOT_FOUND:
 		return true;
-	case 503:
+	case HTTP_SERVICE_UNAVAILABLE:
 		return false;
 	default:
 		outbox_set_aside(box, name);

@@ -19,7 +19,7 @@ static int
 read_query(struct cgi *cgi, const char *encoded, const char *name, char *out)
 {
 	if (cgi_param(encoded, name, out) < 0)
-		return cgi_error(cgi, 400, "%s: bad value, or two", name);
+		return cgi_error(cgi, HTTP_BAD_REQUEST, "%s: bad value, or two", name);
 	return 0;
 }
 
@@ -31,7 +31,7 @@ read_member(struct cgi *cgi, struct json_object *doc, const char *name,
 	const int found = json_string(doc, name, CGI_URL_MAX - 1, &text);
 
 	if (found < 0)
-		return cgi_error(cgi, 400, "%s: a string is needed", name);
+		return cgi_error(cgi, HTTP_BAD_REQUEST, "%s: a string is needed", name);
 	if (found == 1)
 		strcpy(out, text);
 	return 0;
@@ -60,7 +60,7 @@ read_json(struct removal *r, struct cgi *cgi)
 	int status;
 
 	if ((doc = json_read(cgi->body, cgi->body_len, &why)) == NULL)
-		return cgi_error(cgi, 400, "JSON body: %s", why);
+		return cgi_error(cgi, HTTP_BAD_REQUEST, "JSON body: %s", why);
 	status = read_member(cgi, doc, "oauthId", r->oauth_id);
 	if (status == 0)
 		status = read_member(cgi, doc, "redirect_url",
@@ -78,16 +78,16 @@ check(const struct removal *r, struct cgi *cgi, const struct config *cfg)
 {
 	if (r->browser && (*r->redirect_url == '\0' ||
 	    *r->installable_url == '\0'))
-		return cgi_error(cgi, 400,
+		return cgi_error(cgi, HTTP_BAD_REQUEST,
 		    "redirect_url and installable_url are needed");
 	if (*r->oauth_id == '\0' && *r->installable_url == '\0')
-		return cgi_error(cgi, 400,
+		return cgi_error(cgi, HTTP_BAD_REQUEST,
 		    "oauthId or installable_url is needed");
 	if (*r->oauth_id != '\0' && !installation_id_fits(r->oauth_id))
-		return cgi_error(cgi, 400, "oauthId: no installation has it");
+		return cgi_error(cgi, HTTP_BAD_REQUEST, "oauthId: no installation has it");
 	if (*r->redirect_url != '\0' &&
 	    !http_url_allowed(cfg, r->redirect_url))
-		return cgi_error(cgi, 400,
+		return cgi_error(cgi, HTTP_BAD_REQUEST,
 		    "redirect_url: not on an allowed host");
 	return 0;
 }
@@ -106,7 +106,7 @@ remove_read(struct removal *removal, struct cgi *cgi,
 		if (cgi->body[strspn(cgi->body, " \t\r\n")] == '{')
 			status = read_json(removal, cgi);
 		else if (strlen(cgi->body) < cgi->body_len)
-			status = cgi_error(cgi, 400, "NUL in the form");
+			status = cgi_error(cgi, HTTP_BAD_REQUEST, "NUL in the form");
 		else
 			status = read_encoded(removal, cgi, cgi->body);
 	}

@@ -11,6 +11,7 @@
 #include "json.h"
 #include "log.h"
 #include "template.h"
+#include "status.h"
 
 /* Read the file into text, which has TEMPLATE_MAX + 1 bytes. */
 static int
@@ -27,7 +28,7 @@ read_file(const char *path, char *text)
 		return log_errno(path, "reading");
 	if (len > TEMPLATE_MAX || memchr(text, '\0', (size_t)len) != NULL) {
 		log_line("%s: too large or not text", path);
-		return 500;
+		return HTTP_INTERNAL_SERVER_ERROR;
 	}
 	text[len] = '\0';
 	return 0;
@@ -92,7 +93,7 @@ render(const char *path, const char *text,
 		line += *p == '\n';
 	log_line("%s:%d: %s: %.*s", path, line, why,
 	    (int)strcspn(open, "}\n"), open);
-	return 500;
+	return HTTP_INTERNAL_SERVER_ERROR;
 }
 
 /*
@@ -114,7 +115,7 @@ check(const char *path, const char *text, size_t len)
 		log_line("%s:%d: not JSON: %s", path, line, why);
 	else
 		log_line("%s: not JSON: %s", path, why);
-	return 500;
+	return HTTP_INTERNAL_SERVER_ERROR;
 }
 
 int
@@ -135,7 +136,7 @@ template_render(const char *dir, const char *name,
 		need(NULL);
 	if (status == 0 && *len > TEMPLATE_MAX) {
 		log_line("%s: rendered, it is too large", path);
-		status = 500;
+		status = HTTP_INTERNAL_SERVER_ERROR;
 	}
 	if (status == 0)
 		status = check(path, *out, *len);
