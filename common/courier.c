@@ -43,19 +43,19 @@
 #include "json.h"
 #include "log.h"
 #include "outboxctl.h"
-#include "queue.h"
+#include "lanes.h"
 #include "sandbox.h"
 #include "status.h"
 
 #define LOG_FILE "courier.log"
 
-/* Most calls under way at the same time, of all clients. */
+/* Most calls under way at the same time, of all tenants. */
 #define CALLS_MAX 32
 
 /* Waiting, in ms. */
 #define BACKOFF_FIRST 1000
 #define BACKOFF_LAST 60000
-#define LIMIT_LAST (QUEUE_WAIT_MAX * 1000)
+#define LIMIT_LAST (LANES_WAIT_MAX * 1000)
 #define SCAN_PAUSE 50			/* between scans of a busy queue */
 #define SWEEP_PAUSE 60000
 #define LEAVE_PAUSE 1000		/* between attempts to leave */
@@ -65,7 +65,7 @@ struct courier {
 	struct datadir dir;
 	struct store store;
 	struct outbox box;
-	struct queue queue;
+	struct lanes lanes;
 	CURLM *multi;
 	int trigger;
 	int lock;
@@ -124,11 +124,11 @@ end_call(struct courier *c, struct lane *lane)
 
 /* The first message is done, or stays for later. */
 static void
-rest(struct courier *c, struct lane *lane)
+make_idle(struct courier *c, struct lane *lane)
 {
 	end_call(c, lane);
 	outbox_release(&lane->msg);
-	lane->client->busy = false;
+	lane->tenant->busy = false;
 	lane->stage = LANE_IDLE;
 	lane->renewed = false;
 	c->last_work = uptime_ms();
@@ -141,15 +141,15 @@ delivered(struct courier *c, struct lane *lane)
 
 	log_line("%s: delivered to room %lld of %s, webhook %s",
 	    lane->first->name, (long long)lane->room_id,
-	    lane->client->oauth_id, lane->msg.webhook);
+	    lane->tenant->oauth_id, lane->msg.webhook);
 	outbox_delivered(&c->box, lane->first->name, lane->msg.key);
-	queue_pop(&c->queue, lane);
+	lanes_pop(&c->lanes, lane);
 	lane->failures = 0;
 	lane->until = 0;
 	lane->error[0] = '\0';
 	if (had_error)
-		queue_save_status(&c->queue, &c->box);
-	rest(c, lane);
+		lanes_save(&c->lanes, &c->box);
+	make_idle(c, lane);
 }
 
 /* The first message goes to failed/; if the lane has to wait, it still does. */
@@ -162,23 +162,23 @@ give_up(struct courier *c, struct lane *lane, const char *reason)
 	if (status != 0 && status != HTTP_NOT_FOUND) {
 		/* a disk error: it stays queued */
 		lane->stuck_until = now_ms() + BACKOFF_LAST;
-		rest(c, lane);
+		make_idle(c, lane);
 		return;
 	}
 	log_line("%s: failed%s, room %lld of %s, webhook %s: %s",
 	    lane->first->name, status == 404 ? ", and was removed by then" :
-	    "", (long long)lane->room_id, lane->client->oauth_id,
+	    "", (long long)lane->room_id, lane->tenant->oauth_id,
 	    lane->msg.webhook, reason);
-	queue_pop(&c->queue, lane);
+	lanes_pop(&c->lanes, lane);
 	if (reason != lane->error)
 		snprintf(lane->error, sizeof(lane->error), "%s", reason);
-	queue_save_status(&c->queue, &c->box);
-	rest(c, lane);
+	lanes_save(&c->lanes, &c->box);
+	make_idle(c, lane);
 }
 
 /* HipChat has refused the first message; the next may have better luck. */
 static void
-failed(struct courier *c, struct lane *lane, const char *reason)
+refused(struct courier *c, struct lane *lane, const char *reason)
 {
 	lane->failures = 0;
 	lane->until = 0;
@@ -193,9 +193,9 @@ defer(struct courier *c, struct lane *lane, int64_t ms, const char *reason)
 	lane->until = now_ms() + ms;
 	log_line("%s: deferred for %.1f s, room %lld of %s, webhook %s: %s",
 	    lane->first->name, (double)ms / 1000, (long long)lane->room_id,
-	    lane->client->oauth_id, lane->msg.webhook, reason);
-	queue_save_status(&c->queue, &c->box);
-	rest(c, lane);
+	    lane->tenant->oauth_id, lane->msg.webhook, reason);
+	lanes_save(&c->lanes, &c->box);
+	make_idle(c, lane);
 }
 
 /* Twice as long each time, give or take a quarter. */
@@ -294,26 +294,26 @@ post(struct courier *c, struct lane *lane)
 	char url[HIPCHAT_URL_MAX];
 	const char *body = json_text(lane->msg.notification);
 
-	hipchat_post_request(&request, url, &lane->client->inst,
-	    lane->room_id, &lane->client->token, body);
+	hipchat_post_request(&request, url, &lane->tenant->inst,
+	    lane->room_id, &lane->tenant->token, body);
 	begin(c, lane, LANE_POST, &request);
 }
 
 static void
 ask_token(struct courier *c, struct lane *lane)
 {
-	struct client *client = lane->client;
+	struct tenant *tenant = lane->tenant;
 	struct http_request request;
 
-	hipchat_token_request(&request, &client->inst);
+	hipchat_token_request(&request, &tenant->inst);
 	begin(c, lane, LANE_TOKEN, &request);
 }
 
 static bool
-has_token(const struct client *client)
+has_token(const struct tenant *tenant)
 {
-	return *client->token.text != '\0' &&
-	    client->token.expires > now_ms() / 1000;
+	return *tenant->token.text != '\0' &&
+	    tenant->token.expires > now_ms() / 1000;
 }
 
 /*
@@ -321,16 +321,16 @@ has_token(const struct client *client)
  * store.  Returns 0, or the store's status.
  */
 static int
-prepare_client(struct courier *c, struct client *client)
+prepare_tenant(struct courier *c, struct tenant *tenant)
 {
 	int status;
 
-	if (has_token(client))
+	if (has_token(tenant))
 		return 0;
-	status = store_find(&c->store, client->oauth_id, &client->inst);
-	if (status == 0 && store_find_token(&c->store, client->oauth_id,
-	    &client->token) != 0)
-		client->token.text[0] = '\0';
+	status = store_find(&c->store, tenant->oauth_id, &tenant->inst);
+	if (status == 0 && store_find_token(&c->store, tenant->oauth_id,
+	    &tenant->token) != 0)
+		tenant->token.text[0] = '\0';
 	return status;
 }
 
@@ -340,20 +340,20 @@ call_hipchat(struct courier *c, struct lane *lane)
 {
 	const char *name = lane->first->name;
 
-	switch (prepare_client(c, lane->client)) {
+	switch (prepare_tenant(c, lane->tenant)) {
 	case 0:
-		if (has_token(lane->client))
+		if (has_token(lane->tenant))
 			post(c, lane);
 		else
 			ask_token(c, lane);
 		break;
 	case HTTP_NOT_FOUND:
 		log_line("%s: dropped, %s is not installed, webhook %s", name,
-		    lane->client->oauth_id, lane->msg.webhook);
+		    lane->tenant->oauth_id, lane->msg.webhook);
 		outbox_remove(&c->box, "new", name);
-		queue_pop(&c->queue, lane);
+		lanes_pop(&c->lanes, lane);
 		lane->error[0] = '\0';
-		rest(c, lane);
+		make_idle(c, lane);
 		break;
 	default:
 		back_off(c, lane, "the store can't be read");
@@ -370,10 +370,10 @@ start(struct courier *c, struct lane *lane)
 	if (status == HTTP_NOT_FOUND || status == HTTP_INTERNAL_SERVER_ERROR) {
 		if (status == HTTP_INTERNAL_SERVER_ERROR)	/* it was a message when it came */
 			outbox_set_aside(&c->box, name);
-		queue_pop(&c->queue, lane);
+		lanes_pop(&c->lanes, lane);
 		return;
 	}
-	lane->client->busy = true;
+	lane->tenant->busy = true;
 	if (status != 0) {
 		back_off(c, lane, "the message can't be read");
 		return;
@@ -382,8 +382,8 @@ start(struct courier *c, struct lane *lane)
 		log_line("%s: dropped, a duplicate, webhook %s", name,
 		    lane->msg.webhook);
 		outbox_remove(&c->box, "new", name);
-		queue_pop(&c->queue, lane);
-		rest(c, lane);
+		lanes_pop(&c->lanes, lane);
+		make_idle(c, lane);
 		return;
 	}
 	if (expiry(c, lane) <= now_ms()) {
@@ -398,23 +398,23 @@ start(struct courier *c, struct lane *lane)
 static void
 token_answered(struct courier *c, struct lane *lane)
 {
-	struct client *client = lane->client;
+	struct tenant *tenant = lane->tenant;
 	const long status = lane->call.reply.status;
 	char reason[OUTBOX_REASON_MAX];
 
 	if (status == 429) {
 		rate_limited(c, lane);
 	} else if (status == HTTP_UNAUTHORIZED || status == HTTP_FORBIDDEN) {
-		failed(c, lane, "HipChat refuses the installation's secret");
+		refused(c, lane, "HipChat refuses the installation's secret");
 	} else if (status != HTTP_OK) {
 		hipchat_reason(&lane->call.reply, reason, sizeof(reason));
 		back_off(c, lane, reason);
 	} else if (hipchat_token_reply(&lane->call.reply,
-	    &client->token) != 0) {
+	    &tenant->token) != 0) {
 		back_off(c, lane, "HipChat's answer holds no token");
 	} else {
 		/* even if it can't be stored, the token can be used */
-		store_put_token(&c->store, client->oauth_id, &client->token);
+		store_put_token(&c->store, tenant->oauth_id, &tenant->token);
 		end_call(c, lane);
 		lane->renewed = true;
 		post(c, lane);
@@ -431,15 +431,15 @@ post_answered(struct courier *c, struct lane *lane)
 	if (status >= 200 && status < 300) {
 		delivered(c, lane);
 	} else if (status == HTTP_UNAUTHORIZED) {
-		lane->client->token.text[0] = '\0';
+		lane->tenant->token.text[0] = '\0';
 		if (lane->renewed) {
-			failed(c, lane, reason);
+			refused(c, lane, reason);
 			return;
 		}
 		/* a new installation may have changed the secret */
-		if (store_find(&c->store, lane->client->oauth_id,
-		    &lane->client->inst) != 0) {
-			rest(c, lane);
+		if (store_find(&c->store, lane->tenant->oauth_id,
+		    &lane->tenant->inst) != 0) {
+			make_idle(c, lane);
 			return;
 		}
 		end_call(c, lane);
@@ -449,7 +449,7 @@ post_answered(struct courier *c, struct lane *lane)
 	} else if (status == HTTP_REQUEST_TIMEOUT || status >= 500) {
 		back_off(c, lane, reason);
 	} else {
-		failed(c, lane, reason);
+		refused(c, lane, reason);
 	}
 }
 
@@ -479,7 +479,7 @@ perform(struct courier *c)
 
 	curl_multi_perform(c->multi, &running);
 	while ((msg = curl_multi_info_read(c->multi, &left)) != NULL) {
-		for (lane = c->queue.lanes; lane != NULL; lane = lane->next)
+		for (lane = c->lanes.lanes; lane != NULL; lane = lane->next)
 			if (lane->call.easy == msg->easy_handle)
 				break;
 		if (lane != NULL && msg->msg == CURLMSG_DONE)
@@ -493,7 +493,7 @@ perform(struct courier *c)
 static bool
 is_free(const struct courier *c, const struct lane *lane)
 {
-	return lane->first != NULL && !lane->client->busy &&
+	return lane->first != NULL && !lane->tenant->busy &&
 	    c->calls < CALLS_MAX;
 }
 
@@ -514,7 +514,7 @@ next_lane(const struct courier *c)
 	const int64_t now = now_ms();
 	struct lane *lane, *best = NULL;
 
-	for (lane = c->queue.lanes; lane != NULL; lane = lane->next)
+	for (lane = c->lanes.lanes; lane != NULL; lane = lane->next)
 		if (is_free(c, lane) && due(c, lane) <= now &&
 		    (best == NULL ||
 		    strcmp(lane->first->name, best->first->name) < 0))
@@ -538,7 +538,7 @@ next_due(const struct courier *c, int64_t ms)
 	const int64_t now = now_ms();
 	const struct lane *lane;
 
-	for (lane = c->queue.lanes; lane != NULL; lane = lane->next)
+	for (lane = c->lanes.lanes; lane != NULL; lane = lane->next)
 		if (is_free(c, lane) && due(c, lane) - now < ms)
 			ms = due(c, lane) - now;
 	return ms > 0 ? ms : 0;
@@ -551,7 +551,7 @@ oldest(const struct courier *c)
 	const struct lane *lane;
 	int64_t first = now_ms() / 1000;
 
-	for (lane = c->queue.lanes; lane != NULL; lane = lane->next)
+	for (lane = c->lanes.lanes; lane != NULL; lane = lane->next)
 		if (lane->first != NULL &&
 		    outbox_arrival(lane->first->name) < first)
 			first = outbox_arrival(lane->first->name);
@@ -564,14 +564,14 @@ scan(struct courier *c)
 {
 	const int64_t now = uptime_ms();
 
-	if (!c->woken || (c->queue.items > 0 &&
+	if (!c->woken || (c->lanes.items > 0 &&
 	    now - c->last_scan < SCAN_PAUSE))
 		return true;
 	/* empty the trigger first: what is put after the scan fires it again */
 	outbox_woken(&c->box, c->trigger);
 	c->woken = false;
 	c->last_scan = now;
-	if (!queue_scan(&c->queue, &c->box))
+	if (!lanes_scan(&c->lanes, &c->box))
 		return false;
 	if (c->last_sweep == 0 || now - c->last_sweep >= SWEEP_PAUSE) {
 		outbox_sweep(&c->box, oldest(c));
@@ -585,7 +585,7 @@ static void
 wait_for_work(struct courier *c)
 {
 	struct curl_waitfd fd = { c->trigger, CURL_WAIT_POLLIN, 0 };
-	int64_t ms = c->queue.items == 0 ? c->cfg->courier_idle * 1000 :
+	int64_t ms = c->lanes.items == 0 ? c->cfg->courier_idle * 1000 :
 	    next_due(c, BACKOFF_LAST);
 
 	if (c->woken)		/* it has fired: just wait for the next scan */
@@ -603,7 +603,7 @@ is_done(const struct courier *c)
 		return false;
 	if (c->once)	/* what is left is deferred */
 		return true;
-	return c->queue.items == 0 && (!c->linger || uptime_ms() -
+	return c->lanes.items == 0 && (!c->linger || uptime_ms() -
 	    c->last_work >= c->cfg->courier_idle * 1000);
 }
 
@@ -615,7 +615,7 @@ static bool
 leave(struct courier *c)
 {
 	struct pollfd trigger = { .fd = c->trigger, .events = POLLIN };
-	const size_t items = c->queue.items;
+	const size_t items = c->lanes.items;
 
 	if (!outbox_leave(&c->box, c->trigger, c->lock)) {
 		/* a sender counts on us: until it sends, or hangs up */
@@ -624,7 +624,7 @@ leave(struct courier *c)
 		return false;
 	}
 	c->trigger = c->lock = -1;
-	if (!queue_scan(&c->queue, &c->box) || c->queue.items == items ||
+	if (!lanes_scan(&c->lanes, &c->box) || c->lanes.items == items ||
 	    (c->lock = outbox_lock(&c->box)) < 0)
 		return true;
 	c->woken = true;
@@ -635,13 +635,13 @@ leave(struct courier *c)
 static int
 run(struct courier *c)
 {
-	bool done = false;
+	bool ok = false;
 
 	c->woken = true;
 	c->last_work = uptime_ms();
-	queue_load_status(&c->queue, &c->box, &c->store);
+	lanes_load(&c->lanes, &c->box, &c->store);
 	do {
-		while ((done = scan(c))) {
+		while ((ok = scan(c))) {
 			perform(c);
 			start_ready(c);
 			if (is_done(c))
@@ -649,8 +649,8 @@ run(struct courier *c)
 			wait_for_work(c);
 			log_rotate(c->dir.fd, LOG_FILE);
 		}
-	} while (done && !leave(c));
-	return done ? 0 : 1;
+	} while (ok && !leave(c));
+	return ok ? 0 : 1;
 }
 
 /* ---- the program ---- */
@@ -696,7 +696,7 @@ open_courier(struct courier *c, const struct config *cfg)
 static void
 close_courier(struct courier *c)
 {
-	queue_free(&c->queue);
+	lanes_free(&c->lanes);
 	curl_multi_cleanup(c->multi);
 	if (c->trigger >= 0)
 		close(c->trigger);

@@ -32,7 +32,7 @@
 /* A web server may leave descriptors below this to a CGI program. */
 #define DESCRIPTORS 1024
 
-#define STATUS "status.json"
+#define LANES "lanes.json"
 #define PATH_LEN (OUTBOX_NAME_MAX + 16)
 
 static void
@@ -633,18 +633,18 @@ outbox_set_aside(const struct outbox *box, const char *name)
 }
 
 struct json_object *
-outbox_read_status(const struct outbox *box)
+outbox_read_lanes(const struct outbox *box)
 {
 	struct json_object *doc;
 
-	read_json(box, STATUS, &doc);
+	read_json(box, LANES, &doc);
 	return doc;
 }
 
 void
-outbox_write_status(const struct outbox *box, struct json_object *doc)
+outbox_write_lanes(const struct outbox *box, struct json_object *doc)
 {
-	put_json(box, ".", STATUS, doc);
+	put_json(box, ".", LANES, doc);
 }
 
 int

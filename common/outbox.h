@@ -9,7 +9,7 @@
  *	DATA_DIR/outbox/seen/	KEY: what was delivered in the last ten minutes
  *	DATA_DIR/outbox/trigger	a FIFO
  *	DATA_DIR/outbox/lock	held by the one courier
- *	DATA_DIR/outbox/status.json	what the courier waits for, and why
+ *	DATA_DIR/outbox/lanes.json	what the courier waits for, and why
  *
  * A file is written in tmp/, fsynced and renamed, and then the directory is
  * fsynced.  So new/ holds only complete files, and what outbox_put() has
@@ -172,11 +172,11 @@ int outbox_fail(const struct outbox *box, const char *name,
 void outbox_set_aside(const struct outbox *box, const char *name);
 
 /*
- * The courier's status.json: read it (NULL if there is none; the caller
+ * The courier's lanes.json: read it (NULL if there is none; the caller
  * releases it), and replace it.
  */
-struct json_object *outbox_read_status(const struct outbox *box);
-void outbox_write_status(const struct outbox *box, struct json_object *doc);
+struct json_object *outbox_read_lanes(const struct outbox *box);
+void outbox_write_lanes(const struct outbox *box, struct json_object *doc);
 
 /* Put a failed message into new/ again, as if it had arrived now. */
 int outbox_retry(const struct outbox *box, const char *name,

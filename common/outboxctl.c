@@ -109,7 +109,7 @@ report_messages(struct json_object *report, const struct outbox *box,
 static void
 report_lanes(struct json_object *report, const struct outbox *box)
 {
-	struct json_object *doc = outbox_read_status(box), *lanes, *entry;
+	struct json_object *doc = outbox_read_lanes(box), *lanes, *entry;
 	const char *oauth_id, *error;
 	int64_t until, other;
 	size_t i;

@@ -183,11 +183,11 @@ damaged() {
 	is "$rc" 0 '... and the status can still be told'
 	courier --drop mail
 	is "$rc $(files failed)" '0 4' '... and they can be dropped'
-	echo '{]' >"$box/outbox/status.json"
+	echo '{]' >"$box/outbox/lanes.json"
 	queue "$a" "$room1" good3
 	courier
 	is "$rc $(said "$room1" good3)" '0 good3' \
-		'a damaged status.json does no harm'
+		'a damaged lanes.json does no harm'
 }
 
 # What an operator or another program may have done to the directory.

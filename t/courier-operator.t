@@ -22,13 +22,13 @@ operators() {
 	is "$rc" 0 '--once leaves in spite of a limit'
 	courier --status
 	report=$(cat "$tmp/out")
-	cp -p "$box/outbox/status.json" "$tmp/saved.json"
+	cp -p "$box/outbox/lanes.json" "$tmp/saved.json"
 	for odd in '{"lanes":1}' '{"lanes":[1]}' '[]' ''; do
-		printf %s "$odd" >"$box/outbox/status.json"
+		printf %s "$odd" >"$box/outbox/lanes.json"
 		courier --status
 		is "$rc" 0 "--status with odd notes of the courier's: $odd"
 	done
-	cp -p "$tmp/saved.json" "$box/outbox/status.json"
+	cp -p "$tmp/saved.json" "$box/outbox/lanes.json"
 	like "$report" "^$a +0 +2 +- +HipChat answers 403: " \
 		'--status: two have failed'
 	like "$report" "^$c +2 +0 +20[0-9-]{8} [0-9:]{8} +rate limit\$" \

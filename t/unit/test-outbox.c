@@ -526,7 +526,7 @@ test_sweep(void)
 	snprintf(alive, sizeof(alive), "tmp/%d-%d-0", T0, (int)getpid());
 	plant(&f.box, dead, "x", 1);
 	plant(&f.box, alive, "x", 1);
-	plant(&f.box, "tmp/status.json", "x", 1);
+	plant(&f.box, "tmp/lanes.json", "x", 1);
 	plant(&f.box, "tmp/odd", "x", 1);
 	plant_key(&f.box, "01", 10000);
 	plant_key(&f.box, "02", 590);
@@ -535,7 +535,7 @@ test_sweep(void)
 	outbox_sweep(&f.box, time(NULL) - 9500);
 	ok(!exists(&f.box, dead), "what a dead writer left is swept away");
 	ok(exists(&f.box, alive), "what a living one writes is not");
-	ok(!exists(&f.box, "tmp/status.json"), "a dead courier's status is");
+	ok(!exists(&f.box, "tmp/lanes.json"), "a dead courier's status is");
 	ok(!exists(&f.box, "tmp/odd"), "and what nobody has written");
 	is_int(count(&f.box, "seen"), 2, "keys stay while they may be needed");
 	outbox_sweep(&f.box, time(NULL));
@@ -546,7 +546,7 @@ test_sweep(void)
 	close_fixture(&f);
 }
 
-/* ---- status.json ---- */
+/* ---- lanes.json ---- */
 
 static void
 test_status(void)
@@ -557,28 +557,28 @@ test_status(void)
 
 	open_fixture(&f);
 	capture_start(&log);
-	ok(outbox_read_status(&f.box) == NULL, "there is no status at first");
+	ok(outbox_read_lanes(&f.box) == NULL, "there is no status at first");
 	doc = json_object_new_object();
 	json_object_object_add(doc, "lanes", json_object_new_array());
-	outbox_write_status(&f.box, doc);
+	outbox_write_lanes(&f.box, doc);
 	json_object_put(doc);
-	doc = outbox_read_status(&f.box);
+	doc = outbox_read_lanes(&f.box);
 	is_str(json_object_to_json_string_ext(doc, JSON_C_TO_STRING_PLAIN),
 	    "{\"lanes\":[]}", "it is written and read");
 	json_object_put(doc);
-	is_int(mode_of(&f.box, "status.json"), 0600, "it is 0600");
+	is_int(mode_of(&f.box, "lanes.json"), 0600, "it is 0600");
 	is_int(count(&f.box, "tmp"), 0, "nothing is left in tmp/");
 	is_line(capture_stop(&log), "", "nothing of this is logged");
 
-	plant(&f.box, "status.json", "{\"lanes\":", 9);
+	plant(&f.box, "lanes.json", "{\"lanes\":", 9);
 	capture_start(&log);
-	ok(outbox_read_status(&f.box) == NULL, "a damaged one is none");
-	is_line(capture_stop(&log), "outbox/status.json: ",
+	ok(outbox_read_lanes(&f.box) == NULL, "a damaged one is none");
+	is_line(capture_stop(&log), "outbox/lanes.json: ",
 	    "... which is logged");
 	doc = json_object_new_object();
-	outbox_write_status(&f.box, doc);
+	outbox_write_lanes(&f.box, doc);
 	json_object_put(doc);
-	doc = outbox_read_status(&f.box);
+	doc = outbox_read_lanes(&f.box);
 	ok(doc != NULL, "... and it is replaced");
 	json_object_put(doc);
 	close_fixture(&f);

@@ -1,15 +1,15 @@
 /*
- * queue: what the courier has to deliver, in memory.
+ * lanes: what the courier has to deliver, in memory.
  *
- * An installation is a client of HipChat; each of its rooms is a lane, in which
+ * An installation is a tenant of HipChat; each of its rooms is a lane, in which
  * messages keep their order.  A lane that is told to wait delays no other one.
- * A client has at most one request in flight, however many lanes it has.
+ * A tenant has at most one request in flight, however many lanes it has.
  *
- * What lanes wait for, and their last errors, are also in outbox/status.json,
+ * What lanes wait for, and their last errors, are also in outbox/lanes.json,
  * so that the next courier waits on and "courier --status" can tell.
  */
-#ifndef QUEUE_H
-#define QUEUE_H
+#ifndef LANES_H
+#define LANES_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,7 +19,7 @@
 #include "store.h"
 
 /* A lane waits no longer than this, in seconds, whatever a 429 says. */
-#define QUEUE_WAIT_MAX 3600
+#define LANES_WAIT_MAX 3600
 
 /* A message that is in outbox/new/. */
 struct item {
@@ -27,8 +27,8 @@ struct item {
 	char name[OUTBOX_NAME_MAX];
 };
 
-struct client {
-	struct client *next;
+struct tenant {
+	struct tenant *next;
 	struct lane *lanes;		/* linked by sibling */
 	char oauth_id[STORE_ID_MAX];
 	struct installation inst;	/* read when a token is needed */
@@ -45,7 +45,7 @@ enum lane_stage {
 struct lane {
 	struct lane *next;		/* all lanes */
 	struct lane *sibling;
-	struct client *client;
+	struct tenant *tenant;
 	int64_t room_id;
 	struct item *first, *last;	/* oldest and newest message */
 	enum lane_stage stage;
@@ -58,8 +58,8 @@ struct lane {
 	char error[OUTBOX_REASON_MAX];	/* the last one; or "" */
 };
 
-struct queue {
-	struct client *clients;
+struct lanes {
+	struct tenant *tenants;
 	struct lane *lanes;
 	struct dirent **seen;		/* at the last scan, sorted */
 	int n_seen;
@@ -72,19 +72,19 @@ struct queue {
  * left or the directory can't be read.  Then the queue must not be used, and
  * the messages wait on disk for the next courier.
  */
-bool queue_scan(struct queue *q, const struct outbox *box);
+bool lanes_scan(struct lanes *all, const struct outbox *box);
 
 /* Drop the lane's first item; the file is the caller's business. */
-void queue_pop(struct queue *q, struct lane *lane);
+void lanes_pop(struct lanes *all, struct lane *lane);
 
 /*
- * Read and write outbox/status.json, as far as it is about installations that
+ * Read and write outbox/lanes.json, as far as it is about installations that
  * exist.  A failure is logged and does no harm.
  */
-void queue_load_status(struct queue *q, const struct outbox *box,
+void lanes_load(struct lanes *all, const struct outbox *box,
     const struct store *st);
-void queue_save_status(const struct queue *q, const struct outbox *box);
+void lanes_save(const struct lanes *all, const struct outbox *box);
 
-void queue_free(struct queue *q);
+void lanes_free(struct lanes *all);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * queue: see queue.h.
+ * lanes: see lanes.h.
  *
  * Names in outbox/new/ sort in the order of arrival and are never used twice,
  * so a name is new if it is not in the sorted list of the last scan.
@@ -10,47 +10,47 @@
 
 #include "json.h"
 #include "log.h"
-#include "queue.h"
+#include "lanes.h"
 #include "status.h"
 
-static struct client *
-find_client(struct queue *q, const char *oauth_id)
+static struct tenant *
+get_tenant(struct lanes *all, const char *oauth_id)
 {
-	struct client *client;
+	struct tenant *tenant;
 
-	for (client = q->clients; client != NULL; client = client->next)
-		if (strcmp(client->oauth_id, oauth_id) == 0)
-			return client;
-	client = need(calloc(1, sizeof(*client)));
-	strcpy(client->oauth_id, oauth_id);
-	client->next = q->clients;
-	q->clients = client;
-	return client;
+	for (tenant = all->tenants; tenant != NULL; tenant = tenant->next)
+		if (strcmp(tenant->oauth_id, oauth_id) == 0)
+			return tenant;
+	tenant = need(calloc(1, sizeof(*tenant)));
+	strcpy(tenant->oauth_id, oauth_id);
+	tenant->next = all->tenants;
+	all->tenants = tenant;
+	return tenant;
 }
 
 static struct lane *
-find_lane(struct queue *q, const char *oauth_id, int64_t room_id)
+get_lane(struct lanes *all, const char *oauth_id, int64_t room_id)
 {
-	struct client *client = find_client(q, oauth_id);
+	struct tenant *tenant = get_tenant(all, oauth_id);
 	struct lane *lane;
 
-	for (lane = client->lanes; lane != NULL; lane = lane->sibling)
+	for (lane = tenant->lanes; lane != NULL; lane = lane->sibling)
 		if (lane->room_id == room_id)
 			return lane;
 	lane = need(calloc(1, sizeof(*lane)));
-	lane->client = client;
+	lane->tenant = tenant;
 	lane->room_id = room_id;
-	lane->sibling = client->lanes;
-	client->lanes = lane;
-	lane->next = q->lanes;
-	q->lanes = lane;
+	lane->sibling = tenant->lanes;
+	tenant->lanes = lane;
+	lane->next = all->lanes;
+	all->lanes = lane;
 	return lane;
 }
 
 static void
-push(struct queue *q, const struct outbox_message *msg, const char *name)
+push(struct lanes *all, const struct outbox_message *msg, const char *name)
 {
-	struct lane *lane = find_lane(q, msg->oauth_id, msg->room_id);
+	struct lane *lane = get_lane(all, msg->oauth_id, msg->room_id);
 	struct item *item = need(calloc(1, sizeof(*item)));
 
 	strcpy(item->name, name);
@@ -59,18 +59,18 @@ push(struct queue *q, const struct outbox_message *msg, const char *name)
 	else
 		lane->last->next = item;
 	lane->last = item;
-	q->items++;
+	all->items++;
 }
 
 /* Add one message; false if there are no descriptors left. */
 static bool
-add_name(struct queue *q, const struct outbox *box, const char *name)
+add_name(struct lanes *all, const struct outbox *box, const char *name)
 {
 	struct outbox_message msg;
 
 	switch (outbox_load(box, "new", name, &msg)) {
 	case 0:
-		push(q, &msg, name);
+		push(all, &msg, name);
 		outbox_release(&msg);
 		return true;
 	case HTTP_NOT_FOUND:
@@ -84,7 +84,7 @@ add_name(struct queue *q, const struct outbox *box, const char *name)
 }
 
 bool
-queue_scan(struct queue *q, const struct outbox *box)
+lanes_scan(struct lanes *all, const struct outbox *box)
 {
 	struct dirent **list;
 	const int n = outbox_list(box, "new", &list);
@@ -93,33 +93,33 @@ queue_scan(struct queue *q, const struct outbox *box)
 
 	for (i = 0; ok && i < n; i++) {
 		order = -1;
-		while (old < q->n_seen && (order = strcmp(
-		    q->seen[old]->d_name, list[i]->d_name)) < 0)
+		while (old < all->n_seen && (order = strcmp(
+		    all->seen[old]->d_name, list[i]->d_name)) < 0)
 			old++;
-		if (old == q->n_seen || order != 0)
-			ok = add_name(q, box, list[i]->d_name);
+		if (old == all->n_seen || order != 0)
+			ok = add_name(all, box, list[i]->d_name);
 	}
 	if (n >= 0) {
-		outbox_list_free(q->seen, q->n_seen);
-		q->seen = list;
-		q->n_seen = n;
+		outbox_list_free(all->seen, all->n_seen);
+		all->seen = list;
+		all->n_seen = n;
 	}
 	return ok;
 }
 
 void
-queue_pop(struct queue *q, struct lane *lane)
+lanes_pop(struct lanes *all, struct lane *lane)
 {
 	struct item *item = lane->first;
 
 	lane->first = item->next;
 	free(item);
-	q->items--;
+	all->items--;
 }
 
-/* Take over one lane of status.json. */
+/* Take over one lane of lanes.json. */
 static void
-load_lane(struct queue *q, const struct store *st, struct json_object *entry)
+load_lane(struct lanes *all, const struct store *st, struct json_object *entry)
 {
 	const char *oauth_id, *error = "";
 	int64_t room_id, until = 0;
@@ -132,25 +132,25 @@ load_lane(struct queue *q, const struct store *st, struct json_object *entry)
 	    json_string(entry, "error", OUTBOX_REASON_MAX - 1, &error) < 0 ||
 	    store_find(st, oauth_id, &inst) != 0)
 		return;
-	lane = find_lane(q, oauth_id, room_id);
+	lane = get_lane(all, oauth_id, room_id);
 	/* the clock may have been set back since */
-	if (until > time(NULL) + QUEUE_WAIT_MAX)
-		until = time(NULL) + QUEUE_WAIT_MAX;
+	if (until > time(NULL) + LANES_WAIT_MAX)
+		until = time(NULL) + LANES_WAIT_MAX;
 	lane->until = until * 1000;
 	strcpy(lane->error, error);
 }
 
 void
-queue_load_status(struct queue *q, const struct outbox *box,
+lanes_load(struct lanes *all, const struct outbox *box,
     const struct store *st)
 {
-	struct json_object *doc = outbox_read_status(box), *lanes;
+	struct json_object *doc = outbox_read_lanes(box), *lanes;
 	size_t i;
 
 	if (json_object_object_get_ex(doc, "lanes", &lanes) &&
 	    json_object_is_type(lanes, json_type_array))
 		for (i = 0; i < json_object_array_length(lanes); i++)
-			load_lane(q, st, json_object_array_get_idx(lanes, i));
+			load_lane(all, st, json_object_array_get_idx(lanes, i));
 	json_object_put(doc);
 }
 
@@ -160,7 +160,7 @@ lane_json(const struct lane *lane)
 {
 	struct json_object *doc = json_new();
 
-	json_add_string(doc, "oauthId", lane->client->oauth_id);
+	json_add_string(doc, "oauthId", lane->tenant->oauth_id);
 	json_add_int(doc, "roomId", lane->room_id);
 	if (lane->until != 0)
 		json_add_int(doc, "until", (lane->until + 999) / 1000);
@@ -170,39 +170,39 @@ lane_json(const struct lane *lane)
 }
 
 void
-queue_save_status(const struct queue *q, const struct outbox *box)
+lanes_save(const struct lanes *all, const struct outbox *box)
 {
 	struct json_object *doc = json_new();
 	struct json_object *lanes = need(json_object_new_array());
 	const struct lane *lane;
 
-	for (lane = q->lanes; lane != NULL; lane = lane->next)
+	for (lane = all->lanes; lane != NULL; lane = lane->next)
 		if (lane->until != 0 || *lane->error != '\0')
 			json_object_array_add(lanes, lane_json(lane));
 	json_add(doc, "lanes", lanes);
-	outbox_write_status(box, doc);
+	outbox_write_lanes(box, doc);
 	json_object_put(doc);
 }
 
 void
-queue_free(struct queue *q)
+lanes_free(struct lanes *all)
 {
-	while (q->lanes != NULL) {
-		struct lane *lane = q->lanes;
+	while (all->lanes != NULL) {
+		struct lane *lane = all->lanes;
 
-		q->lanes = lane->next;
+		all->lanes = lane->next;
 		while (lane->first != NULL)
-			queue_pop(q, lane);
+			lanes_pop(all, lane);
 		http_free(&lane->call);
 		outbox_release(&lane->msg);
 		free(lane);
 	}
-	while (q->clients != NULL) {
-		struct client *client = q->clients;
+	while (all->tenants != NULL) {
+		struct tenant *tenant = all->tenants;
 
-		q->clients = client->next;
-		free(client);
+		all->tenants = tenant->next;
+		free(tenant);
 	}
-	outbox_list_free(q->seen, q->n_seen);
-	memset(q, 0, sizeof(*q));
+	outbox_list_free(all->seen, all->n_seen);
+	memset(all, 0, sizeof(*all));
 }
