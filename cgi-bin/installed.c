@@ -17,15 +17,13 @@ installed(struct cgi *cgi, struct process *process)
 {
 	const struct config *cfg = &process->cfg;
 	struct installation inst;
-	const char *why;
 	int status;
 
 	if (cgi->method == CGI_DELETE)
-		return remove_by_id(cfg, cgi->path_info + 1);
-	why = installation_parse(cgi->body, cgi->body_len, &inst);
-	if (why != NULL)
-		return cgi_error(cgi, HTTP_BAD_REQUEST, "JSON body: %s", why);
-	status = install(cfg, &inst);
+		return remove_by_id(cfg, &process->dir, cgi->path_info + 1);
+	status = install_read(&inst, cgi);
+	if (status == 0)
+		status = install(cfg, &process->dir, &inst);
 	return status == 0 ? HTTP_OK : status;
 }
 

@@ -20,9 +20,9 @@ uninstalled(struct cgi *cgi, struct process *process)
 	if (status != 0)
 		return status;
 	if (*gone.installable_url != '\0')
-		status = remove_by_document(cfg, &gone);
+		status = remove_by_document(cfg, &process->dir, &gone);
 	else
-		status = remove_by_id(cfg, gone.oauth_id);
+		status = remove_by_id(cfg, &process->dir, gone.oauth_id);
 	if (status == 0 && *gone.redirect_url != '\0')
 		status = cgi_redirect(cgi, gone.redirect_url);
 	return status;

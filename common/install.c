@@ -9,7 +9,7 @@
 #include "hipchat.h"
 #include "install.h"
 #include "log.h"
-#include "status.h"
+#include "store.h"
 
 /* Get what is stored under this id; *old is all zero if nothing is. */
 static int
@@ -33,17 +33,25 @@ look_up(const struct store *st, const struct installation *inst,
 }
 
 int
-install(const struct config *cfg, struct installation *inst)
+install_read(struct installation *inst, struct cgi *cgi)
+{
+	const char *why = installation_parse(cgi->body, cgi->body_len, inst);
+
+	if (why == NULL)
+		return 0;
+	return cgi_error(cgi, HTTP_BAD_REQUEST, "JSON body: %s", why);
+}
+
+int
+install(const struct config *cfg, const struct datadir *dir,
+    struct installation *inst)
 {
 	struct installation old;
 	struct token token;
-	struct datadir dir;
 	struct store st;
-	int status;
+	int status = store_open(&st, dir);
 
-	if ((status = datadir_open(&dir, cfg->data_dir)) != 0)
-		return status;
-	if ((status = store_open(&st, &dir)) == 0)
+	if (status == 0)
 		status = look_up(&st, inst, &old);
 	if (status == 0)
 		status = hipchat_discover(cfg, inst);
@@ -56,6 +64,5 @@ install(const struct config *cfg, struct installation *inst)
 		status = store_put_token(&st, inst->oauth_id, &token);
 	if (status == 0)
 		hipchat_log(inst, "installed");
-	datadir_close(&dir);
 	return status;
 }

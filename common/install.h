@@ -4,8 +4,16 @@
 #ifndef INSTALL_H
 #define INSTALL_H
 
+#include "cgi.h"
 #include "config.h"
-#include "store.h"
+#include "datadir.h"
+#include "installation.h"
+
+/*
+ * Read the installation that HipChat posts (Connect, server-side installation)
+ * from the request's body.  Returns 0, or 400 with the member named.
+ */
+int install_read(struct installation *inst, struct cgi *cgi);
 
 /*
  * Store an installation that was posted, with a first token, if there is proof:
@@ -20,6 +28,7 @@
  *	502	HipChat does not answer as it should
  *	500, 503 the store
  */
-int install(const struct config *cfg, struct installation *inst);
+int install(const struct config *cfg, const struct datadir *dir,
+    struct installation *inst);
 
 #endif

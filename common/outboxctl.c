@@ -337,8 +337,13 @@ outboxctl_list(const struct config *cfg)
 int
 outboxctl_forget(const struct config *cfg, const char *id)
 {
-	const int status = remove_by_operator(cfg, id);
+	struct datadir dir;
+	int status = datadir_open(&dir, cfg->data_dir);
 
+	if (status != 0)
+		return 1;
+	status = remove_by_operator(&dir, id);
+	datadir_close(&dir);
 	if (status == HTTP_NOT_FOUND)
 		fprintf(stderr, "no such installation\n");
 	return status == 0 ? 0 : 1;

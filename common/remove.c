@@ -134,22 +134,23 @@ forget_messages(const struct datadir *dir, const char *oauth_id)
  * have ended halfway.
  */
 static int
-forget(const struct store *st, const struct installation *inst,
-    const char *oauth_id, int found, const char *word)
+forget(const struct store *st, const struct datadir *dir,
+    const struct installation *inst, const char *oauth_id, int found,
+    const char *word)
 {
 	int status = found;
 
 	if (found == 0 && (status = store_remove(st, inst)) == 0)
 		hipchat_log(inst, word);
 	return status == 0 || status == HTTP_NOT_FOUND ?
-	    forget_messages(st->installations.dir, oauth_id) : status;
+	    forget_messages(dir, oauth_id) : status;
 }
 
 int
-remove_by_id(const struct config *cfg, const char *oauth_id)
+remove_by_id(const struct config *cfg, const struct datadir *dir,
+    const char *oauth_id)
 {
 	struct installation inst;
-	struct datadir dir;
 	struct store st;
 	int status;
 
@@ -157,15 +158,11 @@ remove_by_id(const struct config *cfg, const char *oauth_id)
 		log_line("%.64s: not the id of an installation", oauth_id);
 		return HTTP_NOT_FOUND;
 	}
-	if ((status = datadir_open(&dir, cfg->data_dir)) != 0)
-		return status;
-	if ((status = store_open(&st, &dir)) == 0)
+	if ((status = store_open(&st, dir)) == 0)
 		status = store_find(&st, oauth_id, &inst);
 	if (status == 0)
 		status = hipchat_removed(cfg, &inst);
-	status = forget(&st, &inst, oauth_id, status, "removed");
-	datadir_close(&dir);
-	return status;
+	return forget(&st, dir, &inst, oauth_id, status, "removed");
 }
 
 /*
@@ -186,46 +183,39 @@ prove(const struct config *cfg, const struct installation *inst,
 }
 
 int
-remove_by_document(const struct config *cfg, const struct removal *removal)
+remove_by_document(const struct config *cfg, const struct datadir *dir,
+    const struct removal *removal)
 {
 	char oauth_id[STORE_ID_MAX], secret[STORE_SECRET_MAX];
 	struct installation inst;
-	struct datadir dir;
 	struct store st;
-	int status;
+	int status = store_open(&st, dir);
 
-	if ((status = datadir_open(&dir, cfg->data_dir)) != 0)
-		return status;
-	if ((status = store_open(&st, &dir)) == 0)
+	if (status == 0)
 		status = hipchat_installable(cfg, removal->installable_url,
 		    oauth_id, secret);
-	if (status == 0) {
-		status = store_find(&st, oauth_id, &inst);
-		if (status == 0)
-			status = prove(cfg, &inst, secret);
-		status = forget(&st, &inst, oauth_id, status, "removed");
-	}
-	datadir_close(&dir);
+	if (status != 0)
+		return status;
+	status = store_find(&st, oauth_id, &inst);
+	if (status == 0)
+		status = prove(cfg, &inst, secret);
+	status = forget(&st, dir, &inst, oauth_id, status, "removed");
 	/* HipChat may revoke it only after the browser is back */
 	return status == HTTP_CONFLICT && removal->browser ? 0 : status;
 }
 
 int
-remove_by_operator(const struct config *cfg, const char *oauth_id)
+remove_by_operator(const struct datadir *dir, const char *oauth_id)
 {
 	struct installation inst;
-	struct datadir dir;
 	struct store st;
-	int found = 0, status;
+	int found, status = store_open(&st, dir);
 
 	if (!installation_id_fits(oauth_id))
 		return HTTP_NOT_FOUND;
-	if ((status = datadir_open(&dir, cfg->data_dir)) != 0)
+	if (status != 0)
 		return status;
-	if ((status = store_open(&st, &dir)) == 0) {
-		found = store_find(&st, oauth_id, &inst);
-		status = forget(&st, &inst, oauth_id, found, "forgotten");
-	}
-	datadir_close(&dir);
+	found = store_find(&st, oauth_id, &inst);
+	status = forget(&st, dir, &inst, oauth_id, found, "forgotten");
 	return status != 0 ? status : found;
 }

@@ -12,6 +12,7 @@
 
 #include "cgi.h"
 #include "config.h"
+#include "datadir.h"
 
 /* What a request to /uninstalled may contain; "" if it does not. */
 struct removal {
@@ -35,7 +36,8 @@ int remove_read(struct removal *removal, struct cgi *cgi,
  * invalid id, 409 if HipChat still grants a token, or 503 if it does not
  * answer.
  */
-int remove_by_id(const struct config *cfg, const char *oauth_id);
+int remove_by_id(const struct config *cfg, const struct datadir *dir,
+    const char *oauth_id);
 
 /*
  * Form B: a browser came.  GET the document at installable_url, on an allowed
@@ -45,13 +47,13 @@ int remove_by_id(const struct config *cfg, const char *oauth_id);
  * the document holds another secret than the stored one, HOST_NOT_ALLOWED, or
  * 502 if there is no such document.
  */
-int remove_by_document(const struct config *cfg,
+int remove_by_document(const struct config *cfg, const struct datadir *dir,
     const struct removal *removal);
 
 /*
  * The operator says so: nobody is asked, and a running courier goes on without
  * it.  Here, an unknown id is a 404 (not logged).
  */
-int remove_by_operator(const struct config *cfg, const char *oauth_id);
+int remove_by_operator(const struct datadir *dir, const char *oauth_id);
 
 #endif
