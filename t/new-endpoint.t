@@ -10,6 +10,12 @@ cd "$tmp/tree" || die 'no copy of the tree'
 B=build DEPS=no MAKEFLAGS="${MAKEFLAGS:-} B=build"
 export B DEPS MAKEFLAGS
 
+# The names to be made here may be taken by whoever made endpoints in the tree.
+rm -f cgi-bin/dice-2.c cgi-bin/random.c t/endpoints/*
+jq --indent 2 'del(.capabilities.webhook[] | select(.name != "echo"))' \
+	templates/capabilities.json >"$tmp/without"
+cp "$tmp/without" templates/capabilities.json
+
 new() { make -s --no-print-directory new-endpoint NAME="$1" >"$tmp/out" 2>&1; }
 passes() { t/run "t/endpoints/$1.t" >"$tmp/out"; }
 tree() { find cgi-bin templates t -type f -exec cksum {} + | sort; }
@@ -22,12 +28,12 @@ done
 is "$(jq --indent 2 . templates/capabilities.json)" \
 	"$(cat templates/capabilities.json)" 'the descriptor is as jq writes it'
 ok 'they compile' make -s --no-print-directory all
-for name in dice-2 random echo; do
+for name in dice-2 random; do
 	ok "$name: its test" passes "$name" || diag "$(cat "$tmp/out")"
 done
 
 # A webhook in the descriptor alone is a name that is taken, too.
-jq --indent 2 '.capabilities.webhook[2].name = "other"' \
+jq --indent 2 '.capabilities.webhook[-1].name = "other"' \
 	templates/capabilities.json >"$tmp/other"
 cp "$tmp/other" templates/capabilities.json
 rm cgi-bin/random.c t/endpoints/random.t
