@@ -15,12 +15,14 @@ like "$token" '^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}$' \
 is "$(verify "$token")" 'good iss=an-id room_id=42' 'it is good'
 is "$(verify "$token" "${secret}x")" 'bad: its signature is wrong' \
 	'with another secret it is not'
-is "$(verify "$token" "$secret" $((now + 3500)))" \
-	'good iss=an-id room_id=42' 'it is good for an hour'
-is "$(verify "$token" "$secret" $((now + 4000)))" 'bad: it has expired' \
-	'and not for longer'
-is "$(verify "$token" "$secret" $((now - 100)))" \
-	'bad: it is from the future' 'nor earlier'
+is "$(verify "$token" "$secret" $((now + 900)))" \
+	'good iss=an-id room_id=42' 'it is good for a quarter of an hour'
+like "$(verify "$token" "$secret" $((now + 1000)))" \
+	'^bad: it is too old, by [0-9]+ s$' 'and not for longer'
+like "$(verify "$token" "$secret" $((now + 4000)))" \
+	'^bad: it has expired, by [0-9]+ s$' 'least of all for more than an hour'
+like "$(verify "$token" "$secret" $((now - 100)))" \
+	'^bad: it is from the future, by [0-9]+ s$' 'nor earlier'
 
 # claims of every length modulo 3, so with and without padding to remove
 for id in a ab abc abcd; do

@@ -99,7 +99,7 @@ authorization(const char *id, const char *secret, int64_t room, int life)
 	static const char header[] = "{\"alg\":\"HS256\",\"typ\":\"JWT\"}";
 	const long long now = (long long)time(NULL);
 	char *claims = text("{\"iss\":\"%s\",\"iat\":%lld,\"exp\":%lld,"
-	    "\"context\":{\"room_id\":%lld}}", id, now - 7200, now + life,
+	    "\"context\":{\"room_id\":%lld}}", id, now + (life < 0 ? life : 0), now + life,
 	    (long long)room);
 	char token[1024], signature[64], *out;
 	uint8_t digest[SHA256_DIGEST_SIZE];

@@ -59,7 +59,7 @@ garbage(struct client *c)
 		die("malloc");
 	memset(body, '[', BODY_MAX);
 	body[BODY_MAX] = '\0';
-	expect("80 KB", post("/echo", "", body), 413, 0);
+	expect("80 KB", post("/installed", "", body), 413, 0);
 	body[2000] = '\0';
 	expect("2000 brackets", post("/echo", "", body), 400, 0);
 	for (i = 0; i < 300; i++)
