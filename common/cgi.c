@@ -50,6 +50,8 @@ static const struct phrase {
 	const char *phrase;
 	const char *message;
 } phrases[] = {
+	{ HTTP_INTERNAL_SERVER_ERROR, "Internal Server Error",
+	    "The add-on is misconfigured" },
 	{ HTTP_OK, "OK", "" },
 	{ 201, "Created", "" },
 	{ 202, "Accepted", "" },
@@ -71,8 +73,6 @@ static const struct phrase {
 	{ HTTP_CONTENT_TOO_LARGE, "Payload Too Large",
 	    "The body is too large" },
 	{ 429, "Too Many Requests", "Try again later" },
-	{ HTTP_INTERNAL_SERVER_ERROR, "Internal Server Error",
-	    "The add-on is misconfigured" },
 	{ HTTP_BAD_GATEWAY, "Bad Gateway",
 	    "HipChat did not answer as expected" },
 	{ HTTP_SERVICE_UNAVAILABLE, "Service Unavailable",
@@ -83,13 +83,14 @@ static const struct phrase {
 static const struct phrase *
 phrase_of(int status)
 {
-	const struct phrase *class = NULL;
+	const struct phrase *class = &phrases[0];
 	size_t i;
 
 	for (i = 0; i < PHRASES; i++) {
 		if (phrases[i].status == status)
 			return &phrases[i];
-		if (class == NULL && phrases[i].status / 100 == status / 100)
+		if (class->status / 100 != status / 100 &&
+		    phrases[i].status / 100 == status / 100)
 			class = &phrases[i];
 	}
 	return class;
@@ -511,7 +512,7 @@ final(int status)
 	status %= 1000;		/* HOST_NOT_ALLOWED is a 403 */
 	if (status == 0)
 		return HTTP_NO_CONTENT;
-	return phrase_of(status) != NULL ? status :
+	return status >= 200 && status <= 599 ? status :
 	    HTTP_INTERNAL_SERVER_ERROR;
 }
 

@@ -280,9 +280,63 @@ test_proxy(void)
 	is_str(capture_stop(&log), "", "... and all is well");
 }
 
+/* ---- statuses ---- */
+
+/* Answer with the status; the first line of what is written. */
+static void
+answer(int status, char line[64])
+{
+	const int saved = dup(STDOUT_FILENO);
+	const int out = memfd_create("response", MFD_CLOEXEC);
+	struct cgi cgi = { .env = NULL };
+	ssize_t n;
+
+	fflush(stdout);
+	if (saved < 0 || out < 0 || dup2(out, STDOUT_FILENO) < 0)
+		die("standard output");
+	cgi_answer(&cgi, status);
+	dup2(saved, STDOUT_FILENO);
+	close(saved);
+	n = pread(out, line, 63, 0);
+	line[n > 0 ? n : 0] = '\0';
+	line[strcspn(line, "\r")] = '\0';
+	close(out);
+}
+
+static void
+test_statuses(void)
+{
+	static const struct {
+		int status;
+		const char *line;
+	} statuses[] = {
+		{ 0, "Status: 204 No Content" },
+		{ 200, "Status: 200 OK" },
+		{ 201, "Status: 201 Created" },
+		{ 206, "Status: 206 OK" },
+		{ 404, "Status: 404 Not Found" },
+		{ 418, "Status: 418 Bad Request" },
+		{ 503, "Status: 503 Service Unavailable" },
+		{ 507, "Status: 507 Internal Server Error" },
+		{ HOST_NOT_ALLOWED, "Status: 403 Forbidden" },
+		{ 600, "Status: 500 Internal Server Error" },
+		{ 1, "Status: 500 Internal Server Error" },
+		{ -1, "Status: 500 Internal Server Error" },
+	};
+	char line[64];
+	size_t i;
+
+	for (i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+		answer(statuses[i].status, line);
+		is_str(line, statuses[i].line, "status %d",
+		    statuses[i].status);
+	}
+}
+
 int
 main(void)
 {
+	test_statuses();
 	test_table();
 	test_length();
 	test_requests();
