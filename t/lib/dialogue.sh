@@ -21,7 +21,8 @@ dialogue() {
 		'*'*) happens event event "${dialogue_text%% *}" \
 			from "${dialogue_text#* }" ;;
 		'>'*)
-			wait_for has_heard $((dialogue_heard + 1))
+			wait_for has_heard $((dialogue_heard + 1)) ||
+				diag "the webhooks: $(cat "$tmp/happened")"
 			is "$(heard "$dialogue_heard")" "$dialogue_text" \
 				"$dialogue_line"
 			dialogue_heard=$((dialogue_heard + 1))
