@@ -19,7 +19,7 @@ capabilities(struct cgi *cgi, struct process *process)
 		{ "key", *cfg->addon_key != '\0' ? cfg->addon_key : host },
 		{ "base_url", base_url },
 		{ "webhook_auth", cfg->webhook_jwt ? "jwt" : "none" },
-		{ NULL, NULL }
+		{ NULL, NULL },
 	};
 	size_t len;
 	int status = cgi_base_url(cgi, cfg->base_url, base_url);
@@ -27,8 +27,8 @@ capabilities(struct cgi *cgi, struct process *process)
 	if (status != 0)
 		return status;
 	hosts_name(base_url, host);
-	status = template_render(cfg->template_dir, "capabilities.json",
-	    values, &json, &len);
+	status = template_render(cfg->template_dir, "capabilities.json", values,
+	    &json, &len);
 	if (status != 0)
 		return status;
 	return cgi_document(cgi, json, len, *cfg->base_url != '\0');
@@ -38,6 +38,7 @@ int
 main(void)
 {
 	return endpoint_main(&(struct endpoint){ .name = "capabilities",
-	    .methods = CGI_GET | CGI_HEAD, .keeps = KEEP_TEMPLATES,
+	    .methods = CGI_GET | CGI_HEAD,
+	    .keeps = KEEP_TEMPLATES,
 	    .serve = capabilities });
 }

@@ -11,8 +11,9 @@ echo(struct webhook *hook)
 
 	if (text == NULL)
 		return 0;
-	return notify_room(hook, &(struct notification){ .color = "green",
-	    .message = *text != '\0' ? text : "Usage: /echo message" });
+	return notify_room(hook,
+	    &(struct notification){ .color = "green",
+		.message = *text != '\0' ? text : "Usage: /echo message" });
 }
 
 int

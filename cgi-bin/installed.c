@@ -32,5 +32,6 @@ main(void)
 {
 	return endpoint_main(&(struct endpoint){ .name = "installed",
 	    .methods = CGI_POST | CGI_DELETE,
-	    .keeps = KEEP_DATA | KEEP_NETWORK, .serve = installed });
+	    .keeps = KEEP_DATA | KEEP_NETWORK,
+	    .serve = installed });
 }

@@ -33,5 +33,6 @@ main(void)
 {
 	return endpoint_main(&(struct endpoint){ .name = "uninstalled",
 	    .methods = CGI_GET | CGI_POST,
-	    .keeps = KEEP_DATA | KEEP_NETWORK, .serve = uninstalled });
+	    .keeps = KEEP_DATA | KEEP_NETWORK,
+	    .serve = uninstalled });
 }

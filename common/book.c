@@ -43,9 +43,9 @@ struct file {
 /* What a writer does to one record. */
 struct change {
 	const char *key;
-	const char *expected;	/* NULL: there must be none */
-	bool any;		/* expect whatever is there */
-	const char *value;	/* NULL: remove it */
+	const char *expected; /* NULL: there must be none */
+	bool any;	      /* expect whatever is there */
+	const char *value;    /* NULL: remove it */
 };
 
 /* ---- errors ---- */
@@ -190,7 +190,7 @@ dbt(const char *text)
 {
 	DBT out = { .size = (u_int32_t)strlen(text) };
 
-	memcpy(&out.data, &text, sizeof(text));	/* data is not const */
+	memcpy(&out.data, &text, sizeof(text)); /* data is not const */
 	return out;
 }
 
@@ -235,10 +235,10 @@ file_copy(struct file *from, struct file *to, const struct change *change,
 		return ret;
 	while ((ret = cursor->get(cursor, &key, &data, DB_NEXT)) == 0) {
 		if (is_text(&key, change->key))
-			*expected = change->any || (change->expected !=
-			    NULL && is_text(&data, change->expected));
-		else if ((ret = to->db->put(to->db, NULL, &key, &data,
-		    0)) != 0)
+			*expected = change->any ||
+			    (change->expected != NULL &&
+				is_text(&data, change->expected));
+		else if ((ret = to->db->put(to->db, NULL, &key, &data, 0)) != 0)
 			break;
 	}
 	cursor->close(cursor);
@@ -304,7 +304,7 @@ book_keys(const struct book *book, char **keys)
 		ret = write_keys(&file, out);
 		file_abandon(&file);
 	}
-	if (fclose(out) != 0)		/* this adds the last NUL */
+	if (fclose(out) != 0) /* this adds the last NUL */
 		need(NULL);
 	if (ret == 0 || ret == ENOENT)
 		return 0;
@@ -386,8 +386,7 @@ remove_leftovers(const struct datadir *dir, const char *tmp)
 
 /* Step 3. */
 static int
-write_new(const struct book *book, const char *tmp,
-    const struct change *change)
+write_new(const struct book *book, const char *tmp, const struct change *change)
 {
 	struct file from, to;
 	int ret, closed;
@@ -474,13 +473,15 @@ int
 book_swap(const struct book *book, const char *key, const char *expected,
     const char *value)
 {
-	return apply(book, &(struct change){ .key = key,
-	    .expected = expected, .value = value });
+	return apply(book,
+	    &(struct change){ .key = key,
+		.expected = expected,
+		.value = value });
 }
 
 int
 book_set(const struct book *book, const char *key, const char *value)
 {
-	return apply(book, &(struct change){ .key = key, .any = true,
-	    .value = value });
+	return apply(book,
+	    &(struct change){ .key = key, .any = true, .value = value });
 }

@@ -42,16 +42,16 @@
 
 /* Nothing is open between the calls. */
 struct book {
-	const struct datadir *dir;	/* the caller's; outlives the book */
-	const char *file;		/* "installations.db" */
-	bool cache;			/* if damaged, a writer discards it */
+	const struct datadir *dir; /* the caller's; outlives the book */
+	const char *file;	   /* "installations.db" */
+	bool cache;		   /* if damaged, a writer discards it */
 };
 
 /* Is the Berkeley DB library the one that the program was compiled for? */
 int book_check_library(void);
 
-int book_get(const struct book *book, const char *key,
-    char value[BOOK_VALUE_MAX]);
+int
+book_get(const struct book *book, const char *key, char value[BOOK_VALUE_MAX]);
 
 /*
  * All keys, each terminated by a NUL and the last one by two.  The caller

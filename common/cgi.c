@@ -68,15 +68,13 @@ static const struct phrase {
 	{ HTTP_REQUEST_TIMEOUT, "Request Timeout",
 	    "The body did not arrive in time" },
 	{ HTTP_CONFLICT, "Conflict", "It stays as it is" },
-	{ HTTP_LENGTH_REQUIRED, "Length Required",
-	    "Content-Length is needed" },
+	{ HTTP_LENGTH_REQUIRED, "Length Required", "Content-Length is needed" },
 	{ HTTP_CONTENT_TOO_LARGE, "Payload Too Large",
 	    "The body is too large" },
 	{ 429, "Too Many Requests", "Try again later" },
 	{ HTTP_BAD_GATEWAY, "Bad Gateway",
 	    "HipChat did not answer as expected" },
-	{ HTTP_SERVICE_UNAVAILABLE, "Service Unavailable",
-	    "Try again later" },
+	{ HTTP_SERVICE_UNAVAILABLE, "Service Unavailable", "Try again later" },
 };
 #define PHRASES (sizeof(phrases) / sizeof(phrases[0]))
 
@@ -162,7 +160,7 @@ read_length(struct cgi *cgi)
 {
 	const char *text = cgi_variable(cgi, "CONTENT_LENGTH");
 
-	if (*text == '\0')	/* RFC 3875 4.1.2: empty means absent */
+	if (*text == '\0') /* RFC 3875 4.1.2: empty means absent */
 		return cgi_error(cgi, HTTP_LENGTH_REQUIRED,
 		    "Content-Length is needed");
 	if (text[strspn(text, "0123456789")] != '\0')
@@ -308,8 +306,9 @@ cgi_param(const char *encoded, const char *name, char *out)
 		len = strcspn(encoded, "&");
 		if (len > name_len && encoded[name_len] == '=' &&
 		    strncmp(encoded, name, name_len) == 0) {
-			if (found != 0 || !decode(encoded + name_len + 1,
-			    len - name_len - 1, out))
+			if (found != 0 ||
+			    !decode(encoded + name_len + 1, len - name_len - 1,
+				out))
 				return -1;
 			found = 1;
 		}
@@ -328,10 +327,12 @@ scheme_of(const struct cgi *cgi)
 
 	if (*scheme == '\0')
 		scheme = strcasecmp(cgi_variable(cgi, "HTTPS"), "on") == 0 ?
-		    "https" : "http";
-	if (strcmp(scheme, "http") == 0 && strcmp(cgi_variable(cgi,
-	    "HTTP_X_FORWARDED_PROTO"), "https") == 0)
-		log_line("a proxy took https off this request: set "
+		    "https" :
+		    "http";
+	if (strcmp(scheme, "http") == 0 &&
+	    strcmp(cgi_variable(cgi, "HTTP_X_FORWARDED_PROTO"), "https") == 0)
+		log_line(
+		    "a proxy took https off this request: set "
 		    "HIPCHAT_BASE_URL, or the descriptor says http");
 	return scheme;
 }
@@ -366,8 +367,10 @@ derive_url(struct cgi *cgi, char *out)
 	    dir, script);
 	if (*host == '\0' || strchr(host, '/') != NULL || len < 0 ||
 	    len >= CGI_URL_MAX || !hosts_base_url(out))
-		return cgi_error(cgi, HTTP_BAD_REQUEST, "no base URL: "
-		    "Host %.60s and script %.60s make none", host, script);
+		return cgi_error(cgi, HTTP_BAD_REQUEST,
+		    "no base URL: "
+		    "Host %.60s and script %.60s make none",
+		    host, script);
 	return 0;
 }
 
@@ -409,7 +412,8 @@ cgi_document(struct cgi *cgi, char *json, size_t len, bool shared)
 	cgi->etag[at] = '"';
 	/* a tag that is listed, weak or "*": RFC 9110 13.1.2 */
 	return strstr(theirs, cgi->etag) != NULL || strcmp(theirs, "*") == 0 ?
-	    HTTP_NOT_MODIFIED : HTTP_OK;
+	    HTTP_NOT_MODIFIED :
+	    HTTP_OK;
 }
 
 int
@@ -424,8 +428,8 @@ cgi_json(struct cgi *cgi, struct json_object *doc)
 static void
 make_envelope(struct cgi *cgi, int status, const struct phrase *phrase)
 {
-	const char *message = *cgi->reason != '\0' ? cgi->reason :
-	    phrase->message;
+	const char *message =
+	    *cgi->reason != '\0' ? cgi->reason : phrase->message;
 	const int len = asprintf(&cgi->document,
 	    "{\"error\":{\"code\":%d,\"message\":\"%s\",\"type\":\"%s\"}}\n",
 	    status, message, phrase->phrase);
@@ -457,11 +461,15 @@ write_caching(FILE *out, const struct cgi *cgi)
 	if (cgi->etag[0] == '\0')
 		fprintf(out, "Cache-Control: no-store\r\n");
 	else if (cgi->shared)
-		fprintf(out, "ETag: %s\r\n"
-		    "Cache-Control: public, max-age=60\r\n", cgi->etag);
+		fprintf(out,
+		    "ETag: %s\r\n"
+		    "Cache-Control: public, max-age=60\r\n",
+		    cgi->etag);
 	else
-		fprintf(out, "ETag: %s\r\nVary: Host\r\n"
-		    "Cache-Control: private, max-age=60\r\n", cgi->etag);
+		fprintf(out,
+		    "ETag: %s\r\nVary: Host\r\n"
+		    "Cache-Control: private, max-age=60\r\n",
+		    cgi->etag);
 }
 
 static void
@@ -470,8 +478,10 @@ write_headers(FILE *out, const struct cgi *cgi, int status,
 {
 	fprintf(out, "Status: %d %s\r\n", status, phrase->phrase);
 	if (cgi->document_len > 0)
-		fprintf(out, "Content-Type: application/json\r\n"
-		    "Content-Length: %zu\r\n", cgi->document_len);
+		fprintf(out,
+		    "Content-Type: application/json\r\n"
+		    "Content-Length: %zu\r\n",
+		    cgi->document_len);
 	write_caching(out, cgi);
 	if (status == HTTP_FOUND)
 		fprintf(out, "Location: %s\r\n", cgi->location);
@@ -502,18 +512,18 @@ is_unread(const struct cgi *cgi)
 {
 	return cgi->body == NULL &&
 	    (*cgi_variable(cgi, "CONTENT_LENGTH") != '\0' ||
-	    *cgi_variable(cgi, "HTTP_TRANSFER_ENCODING") != '\0');
+		*cgi_variable(cgi, "HTTP_TRANSFER_ENCODING") != '\0');
 }
 
 /* The status that the client sees. */
 static int
 final(int status)
 {
-	status %= 1000;		/* HOST_NOT_ALLOWED is a 403 */
+	status %= 1000; /* HOST_NOT_ALLOWED is a 403 */
 	if (status == 0)
 		return HTTP_NO_CONTENT;
 	return status >= 200 && status <= 599 ? status :
-	    HTTP_INTERNAL_SERVER_ERROR;
+						HTTP_INTERNAL_SERVER_ERROR;
 }
 
 int

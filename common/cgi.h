@@ -34,18 +34,18 @@
 
 enum cgi_method {
 	CGI_GET = 1,
-	CGI_HEAD = 2,		/* as GET; the body is left out */
-	CGI_POST = 4,		/* has a body; Content-Length is needed */
-	CGI_DELETE = 8,		/* of path info /ID; no body is read */
+	CGI_HEAD = 2,	/* as GET; the body is left out */
+	CGI_POST = 4,	/* has a body; Content-Length is needed */
+	CGI_DELETE = 8, /* of path info /ID; no body is read */
 };
 
 struct cgi {
-	char *const *env;		/* the request's variables */
+	char *const *env; /* the request's variables */
 	enum cgi_method method;
-	const char *path_info;		/* decoded; "" or "/"; DELETE: "/ID" */
-	const char *query;		/* encoded, without "?"; never NULL */
-	const char *authorization;	/* the header's value; never NULL */
-	char *body;			/* NUL-terminated; NULL unless POST */
+	const char *path_info;	   /* decoded; "" or "/"; DELETE: "/ID" */
+	const char *query;	   /* encoded, without "?"; never NULL */
+	const char *authorization; /* the header's value; never NULL */
+	char *body;		   /* NUL-terminated; NULL unless POST */
 	size_t body_len;
 
 	/* between head and body */
@@ -57,7 +57,7 @@ struct cgi {
 	char reason[160];
 	char location[CGI_URL_MAX];
 	char etag[24];
-	bool shared;			/* the document is the same for all */
+	bool shared; /* the document is the same for all */
 	char *document;
 	size_t document_len;
 };

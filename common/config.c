@@ -22,10 +22,10 @@
 
 /* A setting's value, and where it was found. */
 struct value {
-	const char *name;	/* NULL: a place in the file, no setting */
-	const char *text;	/* NULL: not set */
-	const char *path;	/* of the file, or "environment" */
-	unsigned int line;	/* 0: not in a line */
+	const char *name;  /* NULL: a place in the file, no setting */
+	const char *text;  /* NULL: not set */
+	const char *path;  /* of the file, or "environment" */
+	unsigned int line; /* 0: not in a line */
 };
 
 /*
@@ -123,9 +123,11 @@ take_hosts(const struct value *v, void *member)
 	*(const char **)member = v->text;
 	if (*v->text == '\0' || (bad = hosts_bad(v->text, &len)) == NULL)
 		return 0;
-	return refuse(v, "\"%.*s\" is neither host, *.domain nor origin "
+	return refuse(v,
+	    "\"%.*s\" is neither host, *.domain nor origin "
 	    "(https://host:port, no slash at the end); blanks stand between "
-	    "them", len < 256 ? (int)len : 256, bad);
+	    "them",
+	    len < 256 ? (int)len : 256, bad);
 }
 
 static int
@@ -134,7 +136,8 @@ take_auth(const struct value *v, void *member)
 	const bool jwt = strcmp(v->text, "jwt") == 0;
 
 	*(bool *)member = jwt;
-	return jwt || strcmp(v->text, "none") == 0 ? 0 :
+	return jwt || strcmp(v->text, "none") == 0 ?
+	    0 :
 	    refuse(v, "neither \"jwt\" nor \"none\"");
 }
 
@@ -157,7 +160,7 @@ take_ttl(const struct value *v, void *member)
 	const int ttl = *(int *)member = seconds(v->text, 1, 31536000);
 
 	return ttl >= 0 ? 0 :
-	    refuse(v, "not a number of seconds from 1 to a year");
+			  refuse(v, "not a number of seconds from 1 to a year");
 }
 
 static int
@@ -165,8 +168,7 @@ take_idle(const struct value *v, void *member)
 {
 	const int idle = *(int *)member = seconds(v->text, 0, 86400);
 
-	return idle >= 0 ? 0 :
-	    refuse(v, "not a number of seconds up to a day");
+	return idle >= 0 ? 0 : refuse(v, "not a number of seconds up to a day");
 }
 
 static int
@@ -178,7 +180,7 @@ take_flag(const struct value *v, void *member)
 
 static const struct setting {
 	const char *name;
-	const char *otherwise;	/* NULL: none, and the member stays zero */
+	const char *otherwise; /* NULL: none, and the member stays zero */
 	take_fn *take;
 	size_t member;
 } settings[] = {
@@ -204,7 +206,8 @@ static const struct setting {
 /* ---- the file ---- */
 
 /* What needs no quotes, neither for a shell nor for systemd. */
-static const char plain_chars[] = "abcdefghijklmnopqrstuvwxyz"
+static const char plain_chars[] =
+    "abcdefghijklmnopqrstuvwxyz"
     "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.,/:@%+=*[]";
 
 /* Take the quotes off a value; only blanks may follow it. */
@@ -214,8 +217,8 @@ unquote(char **value)
 	const char quote = **value, stop[] = { quote, '$', '`', '\\', '\0' };
 	const bool quoted = quote == '"' || quote == '\'';
 	char *text = *value + quoted;
-	char *end = text + (quoted ? strcspn(text, stop) :
-	    strspn(text, plain_chars));
+	char *end =
+	    text + (quoted ? strcspn(text, stop) : strspn(text, plain_chars));
 	const char *rest = end + quoted;
 
 	if ((quoted && *end != quote) || rest[strspn(rest, " \t")] != '\0')
@@ -243,9 +246,11 @@ assign(const struct value *here, char *name, struct value *values)
 		return refuse(here, "%s: set in line %u already", name,
 		    values[i].line);
 	if (!unquote(&text))
-		return refuse(here, "%s: but for letters, digits and "
+		return refuse(here,
+		    "%s: but for letters, digits and "
 		    "-_.,/:@%%+=*[] a value stands in quotes, which hold no $, "
-		    "`, \\ or quote of their kind; nothing follows it", name);
+		    "`, \\ or quote of their kind; nothing follows it",
+		    name);
 	values[i] = *here;
 	values[i].text = text;
 	return 0;
@@ -266,8 +271,9 @@ read_line(const struct value *here, char *line, size_t len,
 	if (!is_utf8(line))
 		return refuse(here, "not UTF-8");
 	line += strspn(line, " \t");
-	if (*line == '#')	/* systemd would go on to the next line */
-		return line[strlen(line) - 1] != '\\' ? 0 :
+	if (*line == '#') /* systemd would go on to the next line */
+		return line[strlen(line) - 1] != '\\' ?
+		    0 :
 		    refuse(here, "a comment ends with a backslash");
 	return *line == '\0' ? 0 : assign(here, line, values);
 }
@@ -300,8 +306,10 @@ check_file(const struct value *here, int fd)
 	if (!S_ISREG(sb.st_mode))
 		return refuse(here, "not a regular file");
 	if (sb.st_uid != 0 && sb.st_uid != geteuid())
-		return refuse(here, "owned by user %u, neither root nor the "
-		    "user that runs this", (unsigned int)sb.st_uid);
+		return refuse(here,
+		    "owned by user %u, neither root nor the "
+		    "user that runs this",
+		    (unsigned int)sb.st_uid);
 	if ((sb.st_mode & (S_IWGRP | S_IWOTH)) != 0)
 		return refuse(here, "others than its owner may write it");
 	return 0;

@@ -23,18 +23,18 @@
 
 struct config {
 	char base_url[CONFIG_URL_MAX];	/* no slash at the end; "": derive it */
-	char addon_key[CONFIG_URL_MAX];	/* "": the base URL's host */
+	char addon_key[CONFIG_URL_MAX]; /* "": the base URL's host */
 	const char *addon_name;
-	const char *data_dir;		/* absolute */
-	const char *template_dir;	/* absolute */
-	const char *allowed_hosts;	/* a valid list, as in hosts.h, or "" */
-	const char *ca_file;		/* absolute; NULL: the system's */
-	bool webhook_jwt;		/* webhooks must be signed */
-	int message_ttl;		/* seconds that delivery is tried */
-	const char *courier;		/* absolute; NULL: beside the program */
-	int courier_idle;		/* seconds that an idle one lingers */
-	bool debug;			/* log what can't be confined */
-	char file[CONFIG_FILE_MAX];	/* the text of the file, cut up */
+	const char *data_dir;	    /* absolute */
+	const char *template_dir;   /* absolute */
+	const char *allowed_hosts;  /* a valid list, as in hosts.h, or "" */
+	const char *ca_file;	    /* absolute; NULL: the system's */
+	bool webhook_jwt;	    /* webhooks must be signed */
+	int message_ttl;	    /* seconds that delivery is tried */
+	const char *courier;	    /* absolute; NULL: beside the program */
+	int courier_idle;	    /* seconds that an idle one lingers */
+	bool debug;		    /* log what can't be confined */
+	char file[CONFIG_FILE_MAX]; /* the text of the file, cut up */
 };
 
 /*

@@ -56,9 +56,9 @@
 #define BACKOFF_FIRST 1000
 #define BACKOFF_LAST 60000
 #define LIMIT_LAST (LANES_WAIT_MAX * 1000)
-#define SCAN_PAUSE 50			/* between scans of a busy queue */
+#define SCAN_PAUSE 50 /* between scans of a busy queue */
 #define SWEEP_PAUSE 60000
-#define LEAVE_PAUSE 1000		/* between attempts to leave */
+#define LEAVE_PAUSE 1000 /* between attempts to leave */
 
 struct courier {
 	const struct config *cfg;
@@ -69,11 +69,11 @@ struct courier {
 	CURLM *multi;
 	int trigger;
 	int lock;
-	int calls;		/* under way */
+	int calls; /* under way */
 	bool once;
 	bool linger;
-	bool woken;		/* the trigger has fired since the last scan */
-	int64_t last_scan;	/* of uptime_ms() */
+	bool woken;	   /* the trigger has fired since the last scan */
+	int64_t last_scan; /* of uptime_ms() */
 	int64_t last_sweep;
 	int64_t last_work;
 };
@@ -105,8 +105,7 @@ uptime_ms(void)
 static int64_t
 expiry(const struct courier *c, const struct lane *lane)
 {
-	return (outbox_arrival(lane->first->name) + c->cfg->message_ttl) *
-	    1000;
+	return (outbox_arrival(lane->first->name) + c->cfg->message_ttl) * 1000;
 }
 
 /* ---- outcomes ---- */
@@ -140,8 +139,8 @@ delivered(struct courier *c, struct lane *lane)
 	const bool had_error = *lane->error != '\0';
 
 	log_line("%s: delivered to room %lld of %s, webhook %s",
-	    lane->first->name, (long long)lane->room_id,
-	    lane->tenant->oauth_id, lane->msg.webhook);
+	    lane->first->name, (long long)lane->room_id, lane->tenant->oauth_id,
+	    lane->msg.webhook);
 	outbox_delivered(&c->box, lane->first->name, lane->msg.key);
 	lanes_pop(&c->lanes, lane);
 	lane->failures = 0;
@@ -156,8 +155,8 @@ delivered(struct courier *c, struct lane *lane)
 static void
 give_up(struct courier *c, struct lane *lane, const char *reason)
 {
-	const int status = outbox_fail(&c->box, lane->first->name, &lane->msg,
-	    reason);
+	const int status =
+	    outbox_fail(&c->box, lane->first->name, &lane->msg, reason);
 
 	if (status != 0 && status != HTTP_NOT_FOUND) {
 		/* a disk error: it stays queued */
@@ -166,9 +165,9 @@ give_up(struct courier *c, struct lane *lane, const char *reason)
 		return;
 	}
 	log_line("%s: failed%s, room %lld of %s, webhook %s: %s",
-	    lane->first->name, status == 404 ? ", and was removed by then" :
-	    "", (long long)lane->room_id, lane->tenant->oauth_id,
-	    lane->msg.webhook, reason);
+	    lane->first->name, status == 404 ? ", and was removed by then" : "",
+	    (long long)lane->room_id, lane->tenant->oauth_id, lane->msg.webhook,
+	    reason);
 	lanes_pop(&c->lanes, lane);
 	if (reason != lane->error)
 		snprintf(lane->error, sizeof(lane->error), "%s", reason);
@@ -261,8 +260,7 @@ rate_limited(struct courier *c, struct lane *lane)
 	if (ms == 0)
 		back_off(c, lane, "rate limit");
 	else
-		defer(c, lane, ms < LIMIT_LAST ? ms : LIMIT_LAST,
-		    "rate limit");
+		defer(c, lane, ms < LIMIT_LAST ? ms : LIMIT_LAST, "rate limit");
 }
 
 /* ---- calls ---- */
@@ -274,8 +272,8 @@ begin(struct courier *c, struct lane *lane, enum lane_stage stage,
 	int status = http_begin(&lane->call, c->cfg, request);
 
 	lane->stage = stage;
-	if (status == 0 && curl_multi_add_handle(c->multi,
-	    lane->call.easy) != CURLM_OK)
+	if (status == 0 &&
+	    curl_multi_add_handle(c->multi, lane->call.easy) != CURLM_OK)
 		status = HTTP_INTERNAL_SERVER_ERROR;
 	if (status == 0) {
 		c->calls++;
@@ -283,8 +281,10 @@ begin(struct courier *c, struct lane *lane, enum lane_stage stage,
 	}
 	http_free(&lane->call);
 	/* somebody may correct the setting: keep the message for now */
-	back_off(c, lane, status == HOST_NOT_ALLOWED ? "not on a host of "
-	    "HIPCHAT_ALLOWED_HOSTS" : "libcurl: out of memory");
+	back_off(c, lane,
+	    status == HOST_NOT_ALLOWED ? "not on a host of "
+					 "HIPCHAT_ALLOWED_HOSTS" :
+					 "libcurl: out of memory");
 }
 
 static void
@@ -294,8 +294,8 @@ post(struct courier *c, struct lane *lane)
 	char url[HIPCHAT_URL_MAX];
 	const char *body = json_text(lane->msg.notification);
 
-	hipchat_post_request(&request, url, &lane->tenant->inst,
-	    lane->room_id, &lane->tenant->token, body);
+	hipchat_post_request(&request, url, &lane->tenant->inst, lane->room_id,
+	    &lane->tenant->token, body);
 	begin(c, lane, LANE_POST, &request);
 }
 
@@ -328,8 +328,8 @@ prepare_tenant(struct courier *c, struct tenant *tenant)
 	if (has_token(tenant))
 		return 0;
 	status = store_find(&c->store, tenant->oauth_id, &tenant->inst);
-	if (status == 0 && store_find_token(&c->store, tenant->oauth_id,
-	    &tenant->token) != 0)
+	if (status == 0 &&
+	    store_find_token(&c->store, tenant->oauth_id, &tenant->token) != 0)
 		tenant->token.text[0] = '\0';
 	return status;
 }
@@ -368,7 +368,7 @@ start(struct courier *c, struct lane *lane)
 	const int status = outbox_load(&c->box, "new", name, &lane->msg);
 
 	if (status == HTTP_NOT_FOUND || status == HTTP_INTERNAL_SERVER_ERROR) {
-		if (status == HTTP_INTERNAL_SERVER_ERROR)	/* it was a message when it came */
+		if (status == HTTP_INTERNAL_SERVER_ERROR)
 			outbox_set_aside(&c->box, name);
 		lanes_pop(&c->lanes, lane);
 		return;
@@ -388,8 +388,9 @@ start(struct courier *c, struct lane *lane)
 	}
 	if (expiry(c, lane) <= now_ms()) {
 		/* this message is gone, but the room goes on waiting */
-		give_up(c, lane, lane->until != 0 && *lane->error != '\0' ?
-		    lane->error : "too old");
+		give_up(c, lane,
+		    lane->until != 0 && *lane->error != '\0' ? lane->error :
+							       "too old");
 		return;
 	}
 	call_hipchat(c, lane);
@@ -409,8 +410,8 @@ token_answered(struct courier *c, struct lane *lane)
 	} else if (status != HTTP_OK) {
 		hipchat_reason(&lane->call.reply, reason, sizeof(reason));
 		back_off(c, lane, reason);
-	} else if (hipchat_token_reply(&lane->call.reply,
-	    &tenant->token) != 0) {
+	} else if (hipchat_token_reply(&lane->call.reply, &tenant->token) !=
+	    0) {
 		back_off(c, lane, "HipChat's answer holds no token");
 	} else {
 		/* even if it can't be stored, the token can be used */
@@ -438,7 +439,7 @@ post_answered(struct courier *c, struct lane *lane)
 		}
 		/* a new installation may have changed the secret */
 		if (store_find(&c->store, lane->tenant->oauth_id,
-		    &lane->tenant->inst) != 0) {
+			&lane->tenant->inst) != 0) {
 			make_idle(c, lane);
 			return;
 		}
@@ -517,7 +518,7 @@ next_lane(const struct courier *c)
 	for (lane = c->lanes.lanes; lane != NULL; lane = lane->next)
 		if (is_free(c, lane) && due(c, lane) <= now &&
 		    (best == NULL ||
-		    strcmp(lane->first->name, best->first->name) < 0))
+			strcmp(lane->first->name, best->first->name) < 0))
 			best = lane;
 	return best;
 }
@@ -564,8 +565,8 @@ scan(struct courier *c)
 {
 	const int64_t now = uptime_ms();
 
-	if (!c->woken || (c->lanes.items > 0 &&
-	    now - c->last_scan < SCAN_PAUSE))
+	if (!c->woken ||
+	    (c->lanes.items > 0 && now - c->last_scan < SCAN_PAUSE))
 		return true;
 	/* empty the trigger first: what is put after the scan fires it again */
 	outbox_woken(&c->box, c->trigger);
@@ -586,9 +587,9 @@ wait_for_work(struct courier *c)
 {
 	struct curl_waitfd fd = { c->trigger, CURL_WAIT_POLLIN, 0 };
 	int64_t ms = c->lanes.items == 0 ? c->cfg->courier_idle * 1000 :
-	    next_due(c, BACKOFF_LAST);
+					   next_due(c, BACKOFF_LAST);
 
-	if (c->woken)		/* it has fired: just wait for the next scan */
+	if (c->woken) /* it has fired: just wait for the next scan */
 		ms = SCAN_PAUSE;
 	curl_multi_poll(c->multi, &fd, c->woken ? 0 : 1, (int)ms + 1, NULL);
 	if (fd.revents != 0)
@@ -601,10 +602,11 @@ is_done(const struct courier *c)
 {
 	if (c->woken || c->calls > 0)
 		return false;
-	if (c->once)	/* what is left is deferred */
+	if (c->once) /* what is left is deferred */
 		return true;
-	return c->lanes.items == 0 && (!c->linger || uptime_ms() -
-	    c->last_work >= c->cfg->courier_idle * 1000);
+	return c->lanes.items == 0 &&
+	    (!c->linger ||
+		uptime_ms() - c->last_work >= c->cfg->courier_idle * 1000);
 }
 
 /*
@@ -684,10 +686,11 @@ open_courier(struct courier *c, const struct config *cfg)
 		status = outbox_open(&c->box, &c->dir);
 	if (status != 0)
 		return status;
-	if (!isatty(STDERR_FILENO))	/* delivery goes on without it */
+	if (!isatty(STDERR_FILENO)) /* delivery goes on without it */
 		log_to_file(c->dir.fd, LOG_FILE);
 	sandbox_enter(&(struct sandbox){ .ca_file = cfg->ca_file,
-	    .writable = cfg->data_dir, .network = true,
+	    .writable = cfg->data_dir,
+	    .network = true,
 	    .debug = cfg->debug });
 	c->multi = need(curl_multi_init());
 	return 0;
@@ -717,7 +720,7 @@ deliver(const struct config *cfg, bool once, bool linger)
 		c.linger = linger;
 		c.lock = outbox_lock(&c.box);
 		if (c.lock < 0)
-			rc = 0;		/* another courier does it */
+			rc = 0; /* another courier does it */
 		else if ((c.trigger = outbox_trigger(&c.box)) >= 0)
 			rc = run(&c);
 	}
@@ -728,7 +731,8 @@ deliver(const struct config *cfg, bool once, bool linger)
 static int
 usage(void)
 {
-	fprintf(stderr, "usage: courier [--once | --linger | "
+	fprintf(stderr,
+	    "usage: courier [--once | --linger | "
 	    "--status [--json] | --retry ID|all | --drop ID |\n"
 	    "               --list | --forget ID]\n");
 	return 2;
@@ -750,9 +754,9 @@ main(int argc, char **argv)
 		return 1;
 	if (argc <= 1 || strcmp(what, "--once") == 0 ||
 	    strcmp(what, "--linger") == 0)
-		return argc > 2 ? usage() : deliver(&cfg,
-		    strcmp(what, "--once") == 0,
-		    strcmp(what, "--linger") == 0);
+		return argc > 2 ? usage() :
+				  deliver(&cfg, strcmp(what, "--once") == 0,
+				      strcmp(what, "--linger") == 0);
 	if (strcmp(what, "--status") == 0 && argc <= 3 &&
 	    (argc == 2 || strcmp(argv[2], "--json") == 0))
 		return outboxctl_status(&cfg, argc == 3);

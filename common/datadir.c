@@ -13,12 +13,15 @@ static int
 check_owner(const char *path, const struct stat *sb)
 {
 	if (sb->st_uid != geteuid())
-		log_line("%s: the data directory is user %u's, and this "
-		    "program runs as user %u", path, (unsigned int)sb->st_uid,
-		    (unsigned int)geteuid());
+		log_line(
+		    "%s: the data directory is user %u's, and this "
+		    "program runs as user %u",
+		    path, (unsigned int)sb->st_uid, (unsigned int)geteuid());
 	else if ((sb->st_mode & 022) != 0)
-		log_line("%s: the data directory must be writable by nobody "
-		    "else", path);
+		log_line(
+		    "%s: the data directory must be writable by nobody "
+		    "else",
+		    path);
 	else
 		return 0;
 	return HTTP_INTERNAL_SERVER_ERROR;

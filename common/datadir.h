@@ -5,8 +5,8 @@
 #define DATADIR_H
 
 struct datadir {
-	const char *path;	/* absolute; the caller's, and outlives this */
-	int fd;			/* or -1 */
+	const char *path; /* absolute; the caller's, and outlives this */
+	int fd;		  /* or -1 */
 };
 
 /*

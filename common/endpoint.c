@@ -36,7 +36,7 @@ confine(const struct process *p, bool ready)
 {
 	const unsigned int keeps = ready ? p->endpoint->keeps : 0;
 	struct sandbox keep = { .network = (keeps & KEEP_NETWORK) != 0,
-	    .debug = p->cfg.debug };
+		.debug = p->cfg.debug };
 
 	if ((keeps & KEEP_TEMPLATES) != 0)
 		keep.readable = p->cfg.template_dir;
@@ -78,8 +78,8 @@ endpoint_main(const struct endpoint *endpoint)
 
 	log_open(endpoint->name);
 	signal(SIGPIPE, SIG_IGN);
-	status = cgi_head(&cgi, endpoint->methods, endpoint->body_max > 0 ?
-	    endpoint->body_max : CGI_BODY_MAX);
+	status = cgi_head(&cgi, endpoint->methods,
+	    endpoint->body_max > 0 ? endpoint->body_max : CGI_BODY_MAX);
 	ready = get_ready(&process, status == 0);
 	if (status == 0)
 		status = ready;

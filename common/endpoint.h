@@ -37,25 +37,25 @@ struct webhook;
 
 /* What an endpoint may still do when it reads what a client wrote. */
 enum endpoint_keeps {
-	KEEP_TEMPLATES = 1,	/* read HIPCHAT_TEMPLATE_DIR */
-	KEEP_DATA = 2,		/* read and write HIPCHAT_DATA_DIR */
-	KEEP_COURIER = 4,	/* with KEEP_DATA: wake or start a courier */
-	KEEP_NETWORK = 8,	/* call HipChat */
+	KEEP_TEMPLATES = 1, /* read HIPCHAT_TEMPLATE_DIR */
+	KEEP_DATA = 2,	    /* read and write HIPCHAT_DATA_DIR */
+	KEEP_COURIER = 4,   /* with KEEP_DATA: wake or start a courier */
+	KEEP_NETWORK = 8,   /* call HipChat */
 };
 
 /* What belongs to the process. */
 struct process {
 	const struct endpoint *endpoint;
 	struct config cfg;
-	struct datadir dir;		/* with KEEP_DATA */
-	struct outbox outbox;		/* with KEEP_COURIER */
+	struct datadir dir;   /* with KEEP_DATA */
+	struct outbox outbox; /* with KEEP_COURIER */
 };
 
 struct endpoint {
-	const char *name;		/* of the program; in the log */
-	unsigned int methods;		/* it serves: CGI_GET | ... */
-	unsigned int keeps;		/* KEEP_DATA | ... */
-	size_t body_max;		/* 0: CGI_BODY_MAX */
+	const char *name;     /* of the program; in the log */
+	unsigned int methods; /* it serves: CGI_GET | ... */
+	unsigned int keeps;   /* KEEP_DATA | ... */
+	size_t body_max;      /* 0: CGI_BODY_MAX */
 
 	/* Returns 0 (answered as 204) or a status, as in cgi.h. */
 	int (*serve)(struct cgi *cgi, struct process *process);

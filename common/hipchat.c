@@ -123,7 +123,7 @@ hipchat_discover(const struct config *cfg, struct installation *inst)
 	else if (api != 1)
 		status = unexpected(what, "no API on an allowed host");
 	else if (copy_url(cfg, doc, "capabilities.oauth2Provider.tokenUrl",
-	    inst->token_url) != 1)
+		     inst->token_url) != 1)
 		status = unexpected(what, "no tokenUrl on an allowed host");
 	json_object_put(doc);
 	return status;
@@ -139,11 +139,11 @@ take_token(struct json_object *doc, struct token *token)
 	if (json_string(doc, "access_token", STORE_TOKEN_MAX - 1, &text) != 1)
 		return unexpected("token", "no access_token");
 	for (p = text; *p != '\0'; p++)
-		if (*p <= ' ' || *p > '~')	/* it goes into a header */
+		if (*p <= ' ' || *p > '~') /* it goes into a header */
 			return unexpected("token", "invalid access_token");
 	strcpy(token->text, text);
 	if (json_positive(doc, "expires_in", &lifetime) != 1)
-		lifetime = TOKEN_MARGIN;	/* unknown: used once */
+		lifetime = TOKEN_MARGIN; /* unknown: used once */
 	if (lifetime > LIFETIME_MAX)
 		lifetime = LIFETIME_MAX;
 	token->expires = (int64_t)time(NULL) + lifetime - TOKEN_MARGIN;
@@ -169,7 +169,8 @@ hipchat_token_reply(const struct http_reply *reply, struct token *token)
 	struct json_object *doc;
 	int status;
 
-	if (reply->status == HTTP_UNAUTHORIZED || reply->status == HTTP_FORBIDDEN)
+	if (reply->status == HTTP_UNAUTHORIZED ||
+	    reply->status == HTTP_FORBIDDEN)
 		return HTTP_FORBIDDEN;
 	status = parse_reply(reply, "token", &doc);
 	if (status == 0)
@@ -224,8 +225,8 @@ hipchat_removed(const struct config *cfg, const struct installation *inst)
 }
 
 int
-hipchat_installable(const struct config *cfg, const char *url,
-    char *oauth_id, char *secret)
+hipchat_installable(const struct config *cfg, const char *url, char *oauth_id,
+    char *secret)
 {
 	static const char what[] = "installable document";
 	const char *id, *text = "";
@@ -237,8 +238,8 @@ hipchat_installable(const struct config *cfg, const char *url,
 		return status;
 	if (json_string(doc, "oauthId", STORE_ID_MAX - 1, &id) != 1)
 		status = unexpected(what, "no oauthId");
-	else if (json_string(doc, "oauthSecret", STORE_SECRET_MAX - 1,
-	    &text) < 0)
+	else if (json_string(doc, "oauthSecret", STORE_SECRET_MAX - 1, &text) <
+	    0)
 		status = unexpected(what, "invalid oauthSecret");
 	if (status == 0) {
 		strcpy(oauth_id, id);
@@ -263,14 +264,13 @@ make_url(char url[HIPCHAT_URL_MAX], const struct installation *inst,
 }
 
 void
-hipchat_post_request(struct http_request *request,
-    char url[HIPCHAT_URL_MAX], const struct installation *inst,
-    int64_t room_id, const struct token *token, const char *json)
+hipchat_post_request(struct http_request *request, char url[HIPCHAT_URL_MAX],
+    const struct installation *inst, int64_t room_id, const struct token *token,
+    const char *json)
 {
 	char path[HIPCHAT_PATH_MAX];
 
-	snprintf(path, sizeof(path), "room/%" PRId64 "/notification",
-	    room_id);
+	snprintf(path, sizeof(path), "room/%" PRId64 "/notification", room_id);
 	make_url(url, inst, path);
 	*request = (struct http_request){
 		.url = url,
@@ -304,7 +304,7 @@ get_token(const struct config *cfg, const struct store *st,
 	    token->expires > (int64_t)time(NULL))
 		return 0;
 	status = hipchat_token(cfg, inst, token);
-	if (status == 0)	/* a failure is logged, and costs a call */
+	if (status == 0) /* a failure is logged, and costs a call */
 		store_put_token(st, inst->oauth_id, token);
 	return status;
 }
@@ -321,7 +321,7 @@ take_answer(const struct http_reply *reply, const char *path,
 		hipchat_reason(reply, reason, sizeof(reason));
 		log_line("%s: %s", path, reason);
 		return reply->status >= 400 ? (int)reply->status :
-		    HTTP_BAD_GATEWAY;
+					      HTTP_BAD_GATEWAY;
 	}
 	if (answer == NULL || reply->len == 0)
 		return 0;
@@ -336,9 +336,11 @@ hipchat_call(const struct config *cfg, const struct store *st,
 {
 	char url[HIPCHAT_URL_MAX];
 	struct token token;
-	struct http_request request = { .url = url, .method = method,
-	    .bearer = token.text, .content_type = "application/json",
-	    .body = body != NULL ? json_text(body) : NULL };
+	struct http_request request = { .url = url,
+		.method = method,
+		.bearer = token.text,
+		.content_type = "application/json",
+		.body = body != NULL ? json_text(body) : NULL };
 	struct http_call call = { .easy = NULL };
 	int status;
 

@@ -20,8 +20,7 @@
 #define HIPCHAT_HOST_MAX 264
 
 /* The host of the installation's HipChat, with the port in its URL, if any. */
-void hipchat_host(const struct installation *inst,
-    char host[HIPCHAT_HOST_MAX]);
+void hipchat_host(const struct installation *inst, char host[HIPCHAT_HOST_MAX]);
 
 /*
  * Log what happened to the installation: "ID of chat.example.com, room 7:
@@ -55,8 +54,7 @@ int hipchat_token(const struct config *cfg, const struct installation *inst,
  * it has removed.  Returns 0 for yes, 409 for no (it granted a token), or 503
  * if HipChat gave neither answer.
  */
-int hipchat_removed(const struct config *cfg,
-    const struct installation *inst);
+int hipchat_removed(const struct config *cfg, const struct installation *inst);
 
 /*
  * GET the document of an installation at installable_url, which HipChat
@@ -75,8 +73,8 @@ int hipchat_installable(const struct config *cfg, const char *url,
  * written to url, and it borrows the rest.
  */
 void hipchat_post_request(struct http_request *request,
-    char url[HIPCHAT_URL_MAX], const struct installation *inst,
-    int64_t room_id, const struct token *token, const char *json);
+    char url[HIPCHAT_URL_MAX], const struct installation *inst, int64_t room_id,
+    const struct token *token, const char *json);
 
 /*
  * Any other call: the method ("GET", "POST", "PUT", "DELETE") and the path

@@ -12,17 +12,19 @@
 #define HOST_MAX 253
 
 struct entry {
-	enum hosts_verdict kind;	/* HOSTS_PUBLIC or HOSTS_ORIGIN */
-	const char *scheme;		/* "https" or "http" */
-	const char *host;		/* not NUL-terminated */
+	enum hosts_verdict kind; /* HOSTS_PUBLIC or HOSTS_ORIGIN */
+	const char *scheme;	 /* "https" or "http" */
+	const char *host;	 /* not NUL-terminated */
 	size_t host_len;
 	unsigned int port;
 };
 
-static const char host_chars[] = "abcdefghijklmnopqrstuvwxyz"
+static const char host_chars[] =
+    "abcdefghijklmnopqrstuvwxyz"
     "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
 
-static const char path_chars[] = "abcdefghijklmnopqrstuvwxyz"
+static const char path_chars[] =
+    "abcdefghijklmnopqrstuvwxyz"
     "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
 
 /* Take "host" or "[v6 address]" off *text. */
@@ -62,7 +64,7 @@ parse_entry(const char *text, const char *end, struct entry *e)
 		e->port = plain ? 80 : 443;
 		text += plain ? 7 : 8;
 	} else if (strncmp(text, "*.", 2) == 0) {
-		e->host = text + 1;	/* the dot is part of it */
+		e->host = text + 1; /* the dot is part of it */
 		text += 2;
 		e->host_len = strspn(text, host_chars) + 1;
 		return *text != '.' && *text != '-' && e->host_len > 1 &&
@@ -92,8 +94,8 @@ covers(const struct entry *e, const char *scheme, const char *host,
 		return len == e->host_len &&
 		    strncasecmp(host, e->host, len) == 0;
 	return len > e->host_len && *host != '.' &&
-	    strspn(host, host_chars) == len && strncasecmp(
-	    host + len - e->host_len, e->host, e->host_len) == 0;
+	    strspn(host, host_chars) == len &&
+	    strncasecmp(host + len - e->host_len, e->host, e->host_len) == 0;
 }
 
 /* Step to the next entry; false at the end of the list. */
@@ -162,8 +164,8 @@ void
 hosts_name(const char *url, char *out)
 {
 	const char *host = strstr(url, "://") + 3;
-	const size_t len = *host == '[' ? strcspn(host, "]") + 1 :
-	    strcspn(host, ":/");
+	const size_t len =
+	    *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
 
 	memcpy(out, host, len);
 	out[len] = '\0';

@@ -15,9 +15,9 @@
 #include <stddef.h>
 
 enum hosts_verdict {
-	HOSTS_NO,	/* not on the list */
-	HOSTS_PUBLIC,	/* on it as a host: public addresses only */
-	HOSTS_ORIGIN,	/* on it as an origin: any address */
+	HOSTS_NO,     /* not on the list */
+	HOSTS_PUBLIC, /* on it as a host: public addresses only */
+	HOSTS_ORIGIN, /* on it as an origin: any address */
 };
 
 /* Is the list well-formed?  An empty one is not. */

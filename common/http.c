@@ -28,20 +28,20 @@ static const struct {
 	uint32_t net;
 	unsigned int bits;
 } inward[] = {
-	{ 0x00000000, 8 },	/* this network */
-	{ 0x0a000000, 8 },	/* private */
-	{ 0x64400000, 10 },	/* carrier-grade NAT */
-	{ 0x7f000000, 8 },	/* loopback */
-	{ 0xa9fe0000, 16 },	/* link-local, cloud metadata */
-	{ 0xac100000, 12 },	/* private */
-	{ 0xc0000000, 24 },	/* protocol assignments */
-	{ 0xc0000200, 24 },	/* documentation */
-	{ 0xc0586300, 24 },	/* 6to4 relays */
-	{ 0xc0a80000, 16 },	/* private */
-	{ 0xc6120000, 15 },	/* benchmarks */
-	{ 0xc6336400, 24 },	/* documentation */
-	{ 0xcb007100, 24 },	/* documentation */
-	{ 0xe0000000, 3 },	/* multicast, reserved, broadcast */
+	{ 0x00000000, 8 },  /* this network */
+	{ 0x0a000000, 8 },  /* private */
+	{ 0x64400000, 10 }, /* carrier-grade NAT */
+	{ 0x7f000000, 8 },  /* loopback */
+	{ 0xa9fe0000, 16 }, /* link-local, cloud metadata */
+	{ 0xac100000, 12 }, /* private */
+	{ 0xc0000000, 24 }, /* protocol assignments */
+	{ 0xc0000200, 24 }, /* documentation */
+	{ 0xc0586300, 24 }, /* 6to4 relays */
+	{ 0xc0a80000, 16 }, /* private */
+	{ 0xc6120000, 15 }, /* benchmarks */
+	{ 0xc6336400, 24 }, /* documentation */
+	{ 0xcb007100, 24 }, /* documentation */
+	{ 0xe0000000, 3 },  /* multicast, reserved, broadcast */
 };
 
 static bool
@@ -207,7 +207,7 @@ take_body(char *data, size_t size, size_t n, void *arg)
 
 	n *= size;
 	if (n > HTTP_REPLY_MAX - reply->len)
-		return 0;	/* the transfer ends with CURLE_WRITE_ERROR */
+		return 0; /* the transfer ends with CURLE_WRITE_ERROR */
 	memcpy(reply->body + reply->len, data, n);
 	reply->len += n;
 	reply->body[reply->len] = '\0';
@@ -229,15 +229,14 @@ set_limits(struct http_call *call, const struct config *cfg)
 
 	sure(curl_easy_setopt(easy, CURLOPT_CURLU, call->url));
 	sure(curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L));
-#if LIBCURL_VERSION_NUM >= 0x075700	/* do not wait for a mute name server */
+#if LIBCURL_VERSION_NUM >= 0x075700 /* do not wait for a mute name server */
 	sure(curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L));
 #endif
 	sure(curl_easy_setopt(easy, CURLOPT_PROXY, ""));
 	sure(curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L));
 	sure(curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT,
 	    (long)HTTP_CONNECT_SECONDS));
-	sure(curl_easy_setopt(easy, CURLOPT_TIMEOUT,
-	    (long)HTTP_TOTAL_SECONDS));
+	sure(curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)HTTP_TOTAL_SECONDS));
 	sure(curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error));
 	sure(curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body));
 	sure(curl_easy_setopt(easy, CURLOPT_WRITEDATA, &call->reply));
@@ -270,8 +269,7 @@ set_request(struct http_call *call, const struct http_request *request)
 		    request->password));
 	}
 	if (request->bearer != NULL) {
-		sure(curl_easy_setopt(easy, CURLOPT_HTTPAUTH,
-		    CURLAUTH_BEARER));
+		sure(curl_easy_setopt(easy, CURLOPT_HTTPAUTH, CURLAUTH_BEARER));
 		sure(curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER,
 		    request->bearer));
 	}
@@ -296,9 +294,10 @@ http_begin(struct http_call *call, const struct config *cfg,
 	memset(call, 0, sizeof(*call));
 	status = guard(cfg, request->url, &call->url, &verdict);
 	if (status != 0) {
-		log_line("%.*s: not on a host of HIPCHAT_ALLOWED_HOSTS, which "
-		    "is \"%s\"", shown(request->url), request->url,
-		    cfg->allowed_hosts);
+		log_line(
+		    "%.*s: not on a host of HIPCHAT_ALLOWED_HOSTS, which "
+		    "is \"%s\"",
+		    shown(request->url), request->url, cfg->allowed_hosts);
 		return status;
 	}
 	call->easy = need(curl_easy_init());
@@ -349,8 +348,8 @@ http_header(const struct http_call *call, const char *name, int64_t *value)
 	struct curl_header *header;
 	size_t len;
 
-	if (curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1,
-	    &header) != CURLHE_OK)
+	if (curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) !=
+	    CURLHE_OK)
 		return false;
 	len = strspn(header->value, "0123456789");
 	if (len == 0 || len > 15)
@@ -368,7 +367,7 @@ http_retry_after(const struct http_call *call)
 	curl_off_t seconds = 0;
 
 	curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &seconds);
-	if (seconds < 0)		/* a date in the past */
+	if (seconds < 0) /* a date in the past */
 		return 0;
 	return seconds < RETRY_AFTER_MAX ? seconds : RETRY_AFTER_MAX;
 }

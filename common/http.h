@@ -20,21 +20,21 @@
 
 #define HTTP_CONNECT_SECONDS 5
 #define HTTP_TOTAL_SECONDS 10
-#define HTTP_REPLY_MAX 262144	/* bytes; a larger reply is an error */
+#define HTTP_REPLY_MAX 262144 /* bytes; a larger reply is an error */
 
 struct http_request {
 	const char *url;
-	const char *method;		/* NULL: GET, or with a body POST */
-	const char *user;		/* Basic authentication, or NULL */
+	const char *method; /* NULL: GET, or with a body POST */
+	const char *user;   /* Basic authentication, or NULL */
 	const char *password;
-	const char *bearer;		/* token, or NULL */
-	const char *content_type;	/* of the body */
-	const char *body;		/* or NULL */
+	const char *bearer;	  /* token, or NULL */
+	const char *content_type; /* of the body */
+	const char *body;	  /* or NULL */
 };
 
 struct http_reply {
 	long status;
-	char *body;		/* NUL-terminated; freed by http_free() */
+	char *body; /* NUL-terminated; freed by http_free() */
 	size_t len;
 };
 
@@ -44,7 +44,7 @@ struct http_call {
 	CURLU *url;
 	struct curl_slist *headers;
 	struct http_reply reply;
-	char error[CURL_ERROR_SIZE];	/* why there is no reply */
+	char error[CURL_ERROR_SIZE]; /* why there is no reply */
 };
 
 /* Does the guard let the URL pass?  Nothing is logged. */
@@ -69,8 +69,8 @@ int http_begin(struct http_call *call, const struct config *cfg,
 int http_end(struct http_call *call, CURLcode code);
 
 /* Read a number from a header of the reply; false if there is none. */
-bool http_header(const struct http_call *call, const char *name,
-    int64_t *value);
+bool
+http_header(const struct http_call *call, const char *name, int64_t *value);
 
 /* How many seconds Retry-After asks to wait, with a number or a date: at most a
  * day; or 0. */

@@ -24,7 +24,8 @@ look_up(const struct store *st, const struct installation *inst,
 	}
 	if (status == 0 &&
 	    strcmp(old->capabilities_url, inst->capabilities_url) != 0) {
-		log_line("%s is installed from another URL; \"courier "
+		log_line(
+		    "%s is installed from another URL; \"courier "
 		    "--forget %s\" lets it be installed again; stored is %s",
 		    inst->oauth_id, inst->oauth_id, old->capabilities_url);
 		return HTTP_FORBIDDEN;

@@ -18,7 +18,8 @@ visible(const char *text)
 bool
 installation_id_fits(const char *id)
 {
-	const size_t len = strspn(id, "abcdefghijklmnopqrstuvwxyz"
+	const size_t len = strspn(id,
+	    "abcdefghijklmnopqrstuvwxyz"
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~");
 
 	return len > 0 && len < STORE_ID_MAX && id[len] == '\0';
@@ -44,16 +45,17 @@ read_posted(struct json_object *doc, struct installation *inst)
 
 	memset(inst, 0, sizeof(*inst));
 	if (!copy_string(doc, "oauthId", inst->oauth_id,
-	    sizeof(inst->oauth_id)) || !installation_id_fits(inst->oauth_id))
+		sizeof(inst->oauth_id)) ||
+	    !installation_id_fits(inst->oauth_id))
 		return "oauthId: 1 to 255 of A-Z a-z 0-9 - . _ ~ are needed";
 	if (!copy_string(doc, "oauthSecret", inst->oauth_secret,
-	    sizeof(inst->oauth_secret)))
+		sizeof(inst->oauth_secret)))
 		return "oauthSecret: 1 to 255 ASCII characters, no blanks, "
-		    "are needed";
+		       "are needed";
 	if (!copy_string(doc, "capabilitiesUrl", inst->capabilities_url,
-	    sizeof(inst->capabilities_url)))
-		return "capabilitiesUrl: 1 to 2047 ASCII characters, no blanks, "
-		    "are needed";
+		sizeof(inst->capabilities_url)))
+		return "capabilitiesUrl: 1 to 2047 ASCII characters, no "
+		       "blanks, are needed";
 	if (json_positive(doc, "groupId", &inst->group_id) != 1)
 		return "groupId: a positive integer is needed";
 	/* HipChat, or a library for it, may say null for "no room" */
@@ -83,12 +85,14 @@ installation_load(const char *text, struct installation *inst)
 
 	if (doc != NULL)
 		why = read_posted(doc, inst);
-	if (why == NULL && (!copy_string(doc, "tokenUrl", inst->token_url,
-	    sizeof(inst->token_url)) || !copy_string(doc, "apiUrl",
-	    inst->api_url, sizeof(inst->api_url))))
+	if (why == NULL &&
+	    (!copy_string(doc, "tokenUrl", inst->token_url,
+		 sizeof(inst->token_url)) ||
+		!copy_string(doc, "apiUrl", inst->api_url,
+		    sizeof(inst->api_url))))
 		why = "no tokenUrl or no apiUrl";
 	if (json_positive(doc, "installed", &inst->installed) != 1)
-		inst->installed = 0;	/* written by an older version */
+		inst->installed = 0; /* written by an older version */
 	json_object_put(doc);
 	return why;
 }

@@ -18,19 +18,19 @@
 
 /* One installation, as HipChat posts it, and what discovery adds. */
 struct installation {
-	char oauth_id[STORE_ID_MAX];		/* A-Z a-z 0-9 - . _ ~ */
+	char oauth_id[STORE_ID_MAX]; /* A-Z a-z 0-9 - . _ ~ */
 	char oauth_secret[STORE_SECRET_MAX];
 	char capabilities_url[STORE_URL_MAX];
 	int64_t group_id;
-	int64_t room_id;			/* 0: the whole group */
+	int64_t room_id; /* 0: the whole group */
 	char token_url[STORE_URL_MAX];
 	char api_url[STORE_URL_MAX];
-	int64_t installed;			/* Unix time; 0: unknown */
+	int64_t installed; /* Unix time; 0: unknown */
 };
 
 struct token {
 	char text[STORE_TOKEN_MAX];
-	int64_t expires;		/* Unix time; from then on invalid */
+	int64_t expires; /* Unix time; from then on invalid */
 };
 
 /* Is the text an id that an installation may have? */
@@ -42,8 +42,8 @@ bool installation_id_fits(const char *id);
  * NUL.  Unknown members are ignored.  Returns NULL, or a static reason that
  * names the member; *inst is then unspecified.
  */
-const char *installation_parse(const char *text, size_t len,
-    struct installation *inst);
+const char *
+installation_parse(const char *text, size_t len, struct installation *inst);
 
 /* The same for one of our records, which has what discovery adds. */
 const char *installation_load(const char *text, struct installation *inst);

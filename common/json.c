@@ -152,14 +152,13 @@ count_members(struct json_object *value)
 	size_t i, n = 0;
 
 	if (json_object_is_type(value, json_type_object)) {
-		json_object_object_foreach(value, name, member) {
+		json_object_object_foreach (value, name, member) {
 			(void)name;
 			n += 1 + count_members(member);
 		}
 	} else if (json_object_is_type(value, json_type_array)) {
 		for (i = 0; i < json_object_array_length(value); i++)
-			n += count_members(json_object_array_get_idx(value,
-			    i));
+			n += count_members(json_object_array_get_idx(value, i));
 	}
 	return n;
 }
@@ -184,8 +183,8 @@ escape(const char *text, size_t len, size_t *escaped_len)
 		else if (c < 0x10000)
 			to += sprintf(to, "\\u%04x", c);
 		else
-			to += sprintf(to, "\\u%04x\\u%04x",
-			    0xd7c0 + (c >> 10), 0xdc00 + (c & 0x3ff));
+			to += sprintf(to, "\\u%04x\\u%04x", 0xd7c0 + (c >> 10),
+			    0xdc00 + (c & 0x3ff));
 	}
 	*to = '\0';
 	*escaped_len = (size_t)(to - out);
@@ -352,7 +351,7 @@ json_positive(struct json_object *doc, const char *path, int64_t *out)
 	default:
 		return -1;
 	}
-	if (id <= 0 || id == INT64_MAX)	/* json-c clamps to the maximum */
+	if (id <= 0 || id == INT64_MAX) /* json-c clamps to the maximum */
 		return -1;
 	*out = id;
 	return 1;
@@ -386,8 +385,8 @@ json_add_int(struct json_object *doc, const char *name, int64_t n)
 const char *
 json_text(struct json_object *doc)
 {
-	const char *text = json_object_to_json_string_ext(doc,
-	    JSON_C_TO_STRING_NOSLASHESCAPE);
+	const char *text =
+	    json_object_to_json_string_ext(doc, JSON_C_TO_STRING_NOSLASHESCAPE);
 
 	if (text == NULL)
 		need(NULL);

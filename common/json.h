@@ -25,15 +25,14 @@
  * bytes; text[len] must be NUL.  Returns the document, which the caller
  * releases with json_object_put(), or NULL with *why set to a static reason.
  */
-struct json_object *json_read(const char *text, size_t len,
-    const char **why);
+struct json_object *json_read(const char *text, size_t len, const char **why);
 
 /*
  * The same, for a text that somebody has to correct: *line, from 1, is where it
  * stopped making sense, or 0 if that is not known.
  */
-struct json_object *json_read_at(const char *text, size_t len,
-    const char **why, int *line);
+struct json_object *
+json_read_at(const char *text, size_t len, const char **why, int *line);
 
 /*
  * Getters take a path of member names joined by dots, such as
@@ -54,12 +53,12 @@ int json_positive(struct json_object *doc, const char *path, int64_t *out);
 struct json_object *json_new(void);
 
 /* Add a member, or replace the one of that name; takes over the value. */
-void json_add(struct json_object *doc, const char *name,
-    struct json_object *value);
+void
+json_add(struct json_object *doc, const char *name, struct json_object *value);
 
 /* The same for a string, which is copied, and for a number. */
-void json_add_string(struct json_object *doc, const char *name,
-    const char *text);
+void
+json_add_string(struct json_object *doc, const char *name, const char *text);
 void json_add_int(struct json_object *doc, const char *name, int64_t n);
 
 /* The document as compact JSON text, which it owns. */

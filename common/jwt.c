@@ -23,7 +23,8 @@ struct parts {
 	size_t header_len, claims_len, signature_len;
 };
 
-static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+static const char base64url[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     "abcdefghijklmnopqrstuvwxyz0123456789-_";
 
 static bool
@@ -53,9 +54,8 @@ static bool
 is_canonical(const char *text, size_t len)
 {
 	/* by the length modulo 4: what the last character may be */
-	static const char *const last[] = {
-		base64url, "", "AQgw", "AEIMQUYcgkosw048"
-	};
+	static const char *const last[] = { base64url, "", "AQgw",
+		"AEIMQUYcgkosw048" };
 
 	return len > 0 && strspn(text, base64url) >= len &&
 	    strchr(last[len % 4], text[len - 1]) != NULL;
@@ -81,8 +81,9 @@ is_signed(const struct parts *parts, const uint8_t *key, size_t key_len)
 	struct hmac_sha256_ctx ctx;
 	size_t theirs_len;
 
-	if (parts->signature_len != 43 || !decode(parts->signature, 43,
-	    theirs, &theirs_len) || theirs_len != sizeof(ours))
+	if (parts->signature_len != 43 ||
+	    !decode(parts->signature, 43, theirs, &theirs_len) ||
+	    theirs_len != sizeof(ours))
 		return false;
 	hmac_sha256_set_key(&ctx, key_len, key);
 	hmac_sha256_update(&ctx, len, (const uint8_t *)parts->header);
@@ -188,8 +189,7 @@ check_context(struct json_object *doc, int64_t *room_id)
 }
 
 static const char *
-check_claims(const struct parts *parts, int64_t now,
-    struct jwt_claims *claims)
+check_claims(const struct parts *parts, int64_t now, struct jwt_claims *claims)
 {
 	struct json_object *doc;
 	const char *iss, *why;

@@ -19,9 +19,9 @@
 #define JWT_LIFE_MAX 86400
 
 struct jwt_claims {
-	char iss[256];		/* who signed it: an oauthId */
-	int64_t room_id;	/* context.room_id; 0 when absent */
-	char why[64];		/* see jwt_verify() */
+	char iss[256];	 /* who signed it: an oauthId */
+	int64_t room_id; /* context.room_id; 0 when absent */
+	char why[64];	 /* see jwt_verify() */
 };
 
 /*

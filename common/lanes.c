@@ -93,8 +93,9 @@ lanes_scan(struct lanes *all, const struct outbox *box)
 
 	for (i = 0; ok && i < n; i++) {
 		order = -1;
-		while (old < all->n_seen && (order = strcmp(
-		    all->seen[old]->d_name, list[i]->d_name)) < 0)
+		while (old < all->n_seen &&
+		    (order = strcmp(all->seen[old]->d_name, list[i]->d_name)) <
+			0)
 			old++;
 		if (old == all->n_seen || order != 0)
 			ok = add_name(all, box, list[i]->d_name);
@@ -141,8 +142,7 @@ load_lane(struct lanes *all, const struct store *st, struct json_object *entry)
 }
 
 void
-lanes_load(struct lanes *all, const struct outbox *box,
-    const struct store *st)
+lanes_load(struct lanes *all, const struct outbox *box, const struct store *st)
 {
 	struct json_object *doc = outbox_read_lanes(box), *lanes;
 	size_t i;

@@ -29,41 +29,41 @@ struct item {
 
 struct tenant {
 	struct tenant *next;
-	struct lane *lanes;		/* linked by sibling */
+	struct lane *lanes; /* linked by sibling */
 	char oauth_id[STORE_ID_MAX];
-	struct installation inst;	/* read when a token is needed */
-	struct token token;		/* "" before */
-	bool busy;			/* a lane has a call under way */
+	struct installation inst; /* read when a token is needed */
+	struct token token;	  /* "" before */
+	bool busy;		  /* a lane has a call under way */
 };
 
 enum lane_stage {
-	LANE_IDLE,	/* no call under way */
-	LANE_TOKEN,	/* asking for a token */
-	LANE_POST,	/* posting its first message */
+	LANE_IDLE,  /* no call under way */
+	LANE_TOKEN, /* asking for a token */
+	LANE_POST,  /* posting its first message */
 };
 
 struct lane {
-	struct lane *next;		/* all lanes */
+	struct lane *next; /* all lanes */
 	struct lane *sibling;
 	struct tenant *tenant;
 	int64_t room_id;
-	struct item *first, *last;	/* oldest and newest message */
+	struct item *first, *last; /* oldest and newest message */
 	enum lane_stage stage;
-	struct http_call call;		/* unless idle */
-	struct outbox_message msg;	/* the first, unless idle */
-	bool renewed;			/* a token was got for this message */
-	int64_t until;			/* not before; Unix time in ms */
-	int64_t stuck_until;		/* nor before: the disk failed */
-	unsigned int failures;		/* in a row */
-	char error[OUTBOX_REASON_MAX];	/* the last one; or "" */
+	struct http_call call;	       /* unless idle */
+	struct outbox_message msg;     /* the first, unless idle */
+	bool renewed;		       /* a token was got for this message */
+	int64_t until;		       /* not before; Unix time in ms */
+	int64_t stuck_until;	       /* nor before: the disk failed */
+	unsigned int failures;	       /* in a row */
+	char error[OUTBOX_REASON_MAX]; /* the last one; or "" */
 };
 
 struct lanes {
 	struct tenant *tenants;
 	struct lane *lanes;
-	struct dirent **seen;		/* at the last scan, sorted */
+	struct dirent **seen; /* at the last scan, sorted */
 	int n_seen;
-	size_t items;			/* in all lanes */
+	size_t items; /* in all lanes */
 };
 
 /*
@@ -81,8 +81,8 @@ void lanes_pop(struct lanes *all, struct lane *lane);
  * Read and write outbox/lanes.json, as far as it is about installations that
  * exist.  A failure is logged and does no harm.
  */
-void lanes_load(struct lanes *all, const struct outbox *box,
-    const struct store *st);
+void
+lanes_load(struct lanes *all, const struct outbox *box, const struct store *st);
 void lanes_save(const struct lanes *all, const struct outbox *box);
 
 void lanes_free(struct lanes *all);

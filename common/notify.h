@@ -16,11 +16,11 @@
 
 /* Members that are left out take the default. */
 struct notification {
-	const char *message;	/* required; UTF-8, not empty */
-	const char *format;	/* "text" (default) or "html" */
-	const char *color;	/* "yellow" (default), "green", "red",
+	const char *message;	  /* required; UTF-8, not empty */
+	const char *format;	  /* "text" (default) or "html" */
+	const char *color;	  /* "yellow" (default), "green", "red",
 				 * "purple", "gray" or "random" */
-	bool notify;		/* alert the people in the room */
+	bool notify;		  /* alert the people in the room */
 	struct json_object *card; /* or NULL; stays the caller's */
 };
 
@@ -32,8 +32,7 @@ struct notification {
  * UTF-8, no room, the data directory) or 503 (the disk is
  * full).
  */
-int notify_room(struct webhook *hook,
-    const struct notification *notification);
+int notify_room(struct webhook *hook, const struct notification *notification);
 
 /*
  * The text for use in a message of format "html", with & < > " and ' escaped.

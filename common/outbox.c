@@ -50,8 +50,7 @@ make_directories(const struct outbox *box)
 	size_t i;
 
 	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
-		if (mkdirat(box->dirfd, dirs[i], 0700) != 0 &&
-		    errno != EEXIST)
+		if (mkdirat(box->dirfd, dirs[i], 0700) != 0 && errno != EEXIST)
 			return log_errno(dirs[i], "making it in the outbox");
 	if (fsync(box->dirfd) != 0 || fsync(box->dir->fd) != 0)
 		return log_errno("outbox", "fsync");
@@ -145,8 +144,7 @@ put_file(const struct outbox *box, const char *dir, const char *name,
 	path_to(tmp, "tmp", name);
 	path_to(path, dir, name);
 	status = write_file(box, tmp, text);
-	if (status == 0 &&
-	    renameat(box->dirfd, tmp, box->dirfd, path) != 0)
+	if (status == 0 && renameat(box->dirfd, tmp, box->dirfd, path) != 0)
 		status = log_errno(path, "renaming");
 	if (status != 0) {
 		unlinkat(box->dirfd, tmp, 0);
@@ -163,8 +161,8 @@ put_json(const struct outbox *box, const char *dir, const char *name,
 }
 
 void
-outbox_key(char key[OUTBOX_KEY_MAX], const char *oauth_id,
-    const char *program, const char *message_id, unsigned int n)
+outbox_key(char key[OUTBOX_KEY_MAX], const char *oauth_id, const char *program,
+    const char *message_id, unsigned int n)
 {
 	uint8_t digest[(OUTBOX_KEY_MAX - 1) / 2];
 	struct sha256_ctx ctx;
@@ -206,8 +204,9 @@ outbox_put(const struct outbox *box, struct outbox_message *msg,
 static bool
 is_setting(const char *variable)
 {
-	static const char *const keep[] = { "HIPCHAT_", "PATH=", "TZ=",
-	    "SSL_CERT_", "ASAN_OPTIONS=", "UBSAN_OPTIONS=" };
+	static const char *const keep[] = { "HIPCHAT_",
+		"PATH=", "TZ=", "SSL_CERT_",
+		"ASAN_OPTIONS=", "UBSAN_OPTIONS=" };
 	size_t i;
 
 	for (i = 0; i < sizeof(keep) / sizeof(keep[0]); i++)
@@ -358,8 +357,8 @@ outbox_wake(const struct outbox *box)
 int
 outbox_trigger(struct outbox *box)
 {
-	const int fd = openat(box->dirfd, "trigger",
-	    O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	const int fd =
+	    openat(box->dirfd, "trigger", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd >= 0 && box->trigger < 0)
 		box->trigger = open_trigger(box);
@@ -382,8 +381,8 @@ outbox_woken(struct outbox *box, int trigger)
 int
 outbox_lock(const struct outbox *box)
 {
-	const int fd = openat(box->dirfd, "lock",
-	    O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	const int fd =
+	    openat(box->dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
 	if (fd < 0) {
 		log_line("outbox/lock: %s", strerror(errno));
@@ -473,14 +472,14 @@ open_file(const struct outbox *box, const char *path, int *fd)
 	if (errno == ENOENT)
 		return HTTP_NOT_FOUND;
 	log_line("outbox/%s: opening: %s", path, strerror(errno));
-	return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? HTTP_SERVICE_UNAVAILABLE :
+	return errno == EMFILE || errno == ENFILE || errno == ENOMEM ?
+	    HTTP_SERVICE_UNAVAILABLE :
 	    HTTP_INTERNAL_SERVER_ERROR;
 }
 
 /* Read and parse a file; the caller releases *doc, which is NULL on failure. */
 static int
-read_json(const struct outbox *box, const char *path,
-    struct json_object **doc)
+read_json(const struct outbox *box, const char *path, struct json_object **doc)
 {
 	const char *why = NULL;
 	char *text;
@@ -520,20 +519,19 @@ take_members(struct outbox_message *msg)
 {
 	const char *oauth_id;
 
-	if (json_string(msg->doc, "oauthId", STORE_ID_MAX - 1,
-	    &oauth_id) != 1)
+	if (json_string(msg->doc, "oauthId", STORE_ID_MAX - 1, &oauth_id) != 1)
 		return "no oauthId";
 	if (json_positive(msg->doc, "roomId", &msg->room_id) != 1)
 		return "no roomId";
 	if (!json_object_object_get_ex(msg->doc, "notification",
-	    &msg->notification))
+		&msg->notification))
 		return "no notification";
 	if (!json_object_is_type(msg->notification, json_type_object))
 		return "invalid notification";
 	strcpy(msg->oauth_id, oauth_id);
 	copy_member(msg->doc, "key", msg->key, sizeof(msg->key));
 	if (msg->key[strspn(msg->key, "0123456789abcdef")] != '\0')
-		return "invalid key";	/* it is a file's name in seen/ */
+		return "invalid key"; /* it is a file's name in seen/ */
 	copy_member(msg->doc, "webhook", msg->webhook, sizeof(msg->webhook));
 	copy_member(msg->doc, "reason", msg->reason, sizeof(msg->reason));
 	return NULL;
@@ -602,7 +600,7 @@ outbox_delivered(const struct outbox *box, const char *name, const char *key)
 		return;
 	if (*key != '\0' && errno != ENOENT)
 		log_errno(from, "moving to seen/");
-	outbox_remove(box, "new", name);	/* else it is sent again */
+	outbox_remove(box, "new", name); /* else it is sent again */
 }
 
 int

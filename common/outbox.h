@@ -64,22 +64,22 @@
 #define OUTBOX_WEBHOOK_MAX 256
 
 struct outbox {
-	const struct datadir *dir;	/* the caller's; outlives the outbox */
-	int dirfd;	/* DATA_DIR/outbox */
-	int trigger;	/* open for writing, or -1; also in the courier, so that
+	const struct datadir *dir; /* the caller's; outlives the outbox */
+	int dirfd;		   /* DATA_DIR/outbox */
+	int trigger; /* open for writing, or -1; also in the courier, so that
 			 * its read end does not report every hang-up */
-	int starter;	/* to the child that can start a courier, or -1 */
+	int starter; /* to the child that can start a courier, or -1 */
 };
 
 struct outbox_message {
-	char name[OUTBOX_NAME_MAX];	/* its file's; the log uses it, too */
+	char name[OUTBOX_NAME_MAX]; /* its file's; the log uses it, too */
 	char oauth_id[STORE_ID_MAX];
 	int64_t room_id;
-	char key[OUTBOX_KEY_MAX];	/* same key, same message; or "" */
+	char key[OUTBOX_KEY_MAX];	  /* same key, same message; or "" */
 	char webhook[OUTBOX_WEBHOOK_MAX]; /* HipChat's message id; or "" */
-	char reason[OUTBOX_REASON_MAX];	/* why it failed; or "" */
+	char reason[OUTBOX_REASON_MAX];	  /* why it failed; or "" */
 	struct json_object *doc;
-	struct json_object *notification;	/* part of doc */
+	struct json_object *notification; /* part of doc */
 };
 
 /* Open the outbox in the data directory; make what is missing of it. */
@@ -138,8 +138,8 @@ bool outbox_leave(struct outbox *box, int trigger, int lock);
  * What is in one of the directories ("new", "failed"), sorted by d_name; free
  * it with outbox_list_free().  Returns how many, or -1.
  */
-int outbox_list(const struct outbox *box, const char *dir,
-    struct dirent ***list);
+int
+outbox_list(const struct outbox *box, const char *dir, struct dirent ***list);
 void outbox_list_free(struct dirent **list, int n);
 
 /* Unix time at which the message of that name was put. */
@@ -157,12 +157,11 @@ void outbox_release(struct outbox_message *msg);
 bool outbox_seen(const struct outbox *box, const char *name, const char *key);
 
 /* HipChat has it: move it to seen/, or remove it if it has no key. */
-void outbox_delivered(const struct outbox *box, const char *name,
-    const char *key);
+void
+outbox_delivered(const struct outbox *box, const char *name, const char *key);
 
 /* Remove a message; false, logged, if it is still there. */
-bool outbox_remove(const struct outbox *box, const char *dir,
-    const char *name);
+bool outbox_remove(const struct outbox *box, const char *dir, const char *name);
 
 /* Move a message to failed/, and add the reason; 404 if it is not there. */
 int outbox_fail(const struct outbox *box, const char *name,

@@ -123,14 +123,14 @@ report_lanes(struct json_object *report, const struct outbox *box)
 		struct json_object *lane = json_object_array_get_idx(lanes, i);
 
 		/* its installation may be gone */
-		if (json_string(lane, "oauthId", STORE_ID_MAX - 1,
-		    &oauth_id) != 1 || !json_object_object_get_ex(report,
-		    oauth_id, &entry))
+		if (json_string(lane, "oauthId", STORE_ID_MAX - 1, &oauth_id) !=
+			1 ||
+		    !json_object_object_get_ex(report, oauth_id, &entry))
 			continue;
 		if (json_positive(lane, "until", &until) == 1 &&
 		    until > (int64_t)time(NULL) &&
 		    (json_positive(entry, "deferredUntil", &other) != 1 ||
-		    other < until))	/* the latest of its rooms */
+			other < until)) /* the latest of its rooms */
 			json_add_int(entry, "deferredUntil", until);
 		if (json_string(lane, "error", OUTBOX_REASON_MAX, &error) == 1)
 			json_add_string(entry, "lastError", error);
@@ -155,7 +155,7 @@ print_entry(const char *oauth_id, struct json_object *entry)
 	json_string(entry, "lastError", OUTBOX_REASON_MAX, &error);
 	printf("%-36s %7lld %7lld  %-19s  ", oauth_id, (long long)queued,
 	    (long long)failed, when);
-	for (; *error != '\0'; error++)	/* it may be what HipChat said */
+	for (; *error != '\0'; error++) /* it may be what HipChat said */
 		putchar(*error >= 0x20 && *error < 0x7f ? *error : '?');
 	putchar('\n');
 }
@@ -164,13 +164,15 @@ static void
 print_report(struct json_object *report, bool json)
 {
 	if (json) {
-		printf("%s\n", json_object_to_json_string_ext(report,
-		    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+		printf("%s\n",
+		    json_object_to_json_string_ext(report,
+			JSON_C_TO_STRING_PRETTY |
+			    JSON_C_TO_STRING_NOSLASHESCAPE));
 		return;
 	}
-	printf("%-36s %7s %7s  %-19s  %s\n", "INSTALLATION", "QUEUED",
-	    "FAILED", "DEFERRED UNTIL", "LAST ERROR");
-	json_object_object_foreach(report, oauth_id, entry) {
+	printf("%-36s %7s %7s  %-19s  %s\n", "INSTALLATION", "QUEUED", "FAILED",
+	    "DEFERRED UNTIL", "LAST ERROR");
+	json_object_object_foreach (report, oauth_id, entry) {
 		print_entry(oauth_id, entry);
 	}
 }
@@ -187,8 +189,7 @@ outboxctl_status(const struct config *cfg, bool json)
 	if (!open_both(cfg, &dir, &box))
 		return 1;
 	report = json_new();
-	ok = store_open(&st, &dir) == 0 &&
-	    report_installations(report, &st) &&
+	ok = store_open(&st, &dir) == 0 && report_installations(report, &st) &&
 	    report_messages(report, &box, "new", "queued") &&
 	    report_messages(report, &box, "failed", "failed");
 	report_lanes(report, &box);
@@ -202,8 +203,8 @@ outboxctl_status(const struct config *cfg, bool json)
 /* ---- retry and drop ---- */
 
 enum action {
-	RETRY,	/* into new/ again */
-	DROP,	/* away */
+	RETRY, /* into new/ again */
+	DROP,  /* away */
 };
 
 /* Does the operator mean this message, or its installation? */
@@ -230,8 +231,9 @@ treat(const struct outbox *box, const char *dir, enum action action,
 			continue;
 		if (action == DROP && is_meant(id, list[i]->d_name, &msg)) {
 			treated += outbox_remove(box, dir, list[i]->d_name);
-		} else if (action == RETRY && (strcmp(id, "all") == 0 ||
-		    is_meant(id, list[i]->d_name, &msg)) &&
+		} else if (action == RETRY &&
+		    (strcmp(id, "all") == 0 ||
+			is_meant(id, list[i]->d_name, &msg)) &&
 		    outbox_retry(box, list[i]->d_name, &msg) == 0) {
 			treated++;
 		}
@@ -296,8 +298,7 @@ print_installation(const struct installation *inst)
 	hipchat_host(inst, host);
 	show_time(since, inst->installed);
 	if (inst->room_id != 0)
-		snprintf(room, sizeof(room), "%lld",
-		    (long long)inst->room_id);
+		snprintf(room, sizeof(room), "%lld", (long long)inst->room_id);
 	printf("%-36s  %-23s  %-10s  %s\n", inst->oauth_id, host, room, since);
 }
 
@@ -325,8 +326,8 @@ outboxctl_list(const struct config *cfg)
 		return 1;
 	ok = store_open(&st, &dir) == 0 && store_ids(&st, &ids) == 0;
 	if (ok)
-		printf("%-36s  %-23s  %-10s  %s\n", "INSTALLATION",
-		    "HIPCHAT", "ROOM", "SINCE");
+		printf("%-36s  %-23s  %-10s  %s\n", "INSTALLATION", "HIPCHAT",
+		    "ROOM", "SINCE");
 	for (id = ids; id != NULL && *id != '\0'; id += strlen(id) + 1)
 		ok = list_one(&st, id) && ok;
 	free(ids);

@@ -19,7 +19,8 @@ static int
 read_query(struct cgi *cgi, const char *encoded, const char *name, char *out)
 {
 	if (cgi_param(encoded, name, out) < 0)
-		return cgi_error(cgi, HTTP_BAD_REQUEST, "%s: bad value, or two", name);
+		return cgi_error(cgi, HTTP_BAD_REQUEST, "%s: bad value, or two",
+		    name);
 	return 0;
 }
 
@@ -31,7 +32,8 @@ read_member(struct cgi *cgi, struct json_object *doc, const char *name,
 	const int found = json_string(doc, name, CGI_URL_MAX - 1, &text);
 
 	if (found < 0)
-		return cgi_error(cgi, HTTP_BAD_REQUEST, "%s: a string is needed", name);
+		return cgi_error(cgi, HTTP_BAD_REQUEST,
+		    "%s: a string is needed", name);
 	if (found == 1)
 		strcpy(out, text);
 	return 0;
@@ -44,8 +46,8 @@ read_encoded(struct removal *r, struct cgi *cgi, const char *encoded)
 
 	status = read_query(cgi, encoded, "oauthId", r->oauth_id);
 	if (status == 0)
-		status = read_query(cgi, encoded, "redirect_url",
-		    r->redirect_url);
+		status =
+		    read_query(cgi, encoded, "redirect_url", r->redirect_url);
 	if (status == 0)
 		status = read_query(cgi, encoded, "installable_url",
 		    r->installable_url);
@@ -63,8 +65,7 @@ read_json(struct removal *r, struct cgi *cgi)
 		return cgi_error(cgi, HTTP_BAD_REQUEST, "JSON body: %s", why);
 	status = read_member(cgi, doc, "oauthId", r->oauth_id);
 	if (status == 0)
-		status = read_member(cgi, doc, "redirect_url",
-		    r->redirect_url);
+		status = read_member(cgi, doc, "redirect_url", r->redirect_url);
 	if (status == 0)
 		status = read_member(cgi, doc, "installable_url",
 		    r->installable_url);
@@ -76,25 +77,24 @@ read_json(struct removal *r, struct cgi *cgi)
 static int
 check(const struct removal *r, struct cgi *cgi, const struct config *cfg)
 {
-	if (r->browser && (*r->redirect_url == '\0' ||
-	    *r->installable_url == '\0'))
+	if (r->browser &&
+	    (*r->redirect_url == '\0' || *r->installable_url == '\0'))
 		return cgi_error(cgi, HTTP_BAD_REQUEST,
 		    "redirect_url and installable_url are needed");
 	if (*r->oauth_id == '\0' && *r->installable_url == '\0')
 		return cgi_error(cgi, HTTP_BAD_REQUEST,
 		    "oauthId or installable_url is needed");
 	if (*r->oauth_id != '\0' && !installation_id_fits(r->oauth_id))
-		return cgi_error(cgi, HTTP_BAD_REQUEST, "oauthId: no installation has it");
-	if (*r->redirect_url != '\0' &&
-	    !http_url_allowed(cfg, r->redirect_url))
+		return cgi_error(cgi, HTTP_BAD_REQUEST,
+		    "oauthId: no installation has it");
+	if (*r->redirect_url != '\0' && !http_url_allowed(cfg, r->redirect_url))
 		return cgi_error(cgi, HTTP_BAD_REQUEST,
 		    "redirect_url: not on an allowed host");
 	return 0;
 }
 
 int
-remove_read(struct removal *removal, struct cgi *cgi,
-    const struct config *cfg)
+remove_read(struct removal *removal, struct cgi *cgi, const struct config *cfg)
 {
 	int status;
 
@@ -106,7 +106,8 @@ remove_read(struct removal *removal, struct cgi *cgi,
 		if (cgi->body[strspn(cgi->body, " \t\r\n")] == '{')
 			status = read_json(removal, cgi);
 		else if (strlen(cgi->body) < cgi->body_len)
-			status = cgi_error(cgi, HTTP_BAD_REQUEST, "NUL in the form");
+			status =
+			    cgi_error(cgi, HTTP_BAD_REQUEST, "NUL in the form");
 		else
 			status = read_encoded(removal, cgi, cgi->body);
 	}
@@ -120,7 +121,7 @@ forget_messages(const struct datadir *dir, const char *oauth_id)
 	int status;
 
 	if (faccessat(dir->fd, "outbox", F_OK, 0) != 0 && errno == ENOENT)
-		return 0;		/* do not make it just for this */
+		return 0; /* do not make it just for this */
 	if ((status = outbox_open(&box, dir)) != 0)
 		return status;
 	status = outbox_forget(&box, oauth_id);
@@ -143,7 +144,8 @@ forget(const struct store *st, const struct datadir *dir,
 	if (found == 0 && (status = store_remove(st, inst)) == 0)
 		hipchat_log(inst, word);
 	return status == 0 || status == HTTP_NOT_FOUND ?
-	    forget_messages(dir, oauth_id) : status;
+	    forget_messages(dir, oauth_id) :
+	    status;
 }
 
 int

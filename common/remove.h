@@ -16,7 +16,7 @@
 
 /* What a request to /uninstalled may contain; "" if it does not. */
 struct removal {
-	bool browser;		/* GET: a user's, to be sent back */
+	bool browser; /* GET: a user's, to be sent back */
 	char oauth_id[CGI_URL_MAX];
 	char redirect_url[CGI_URL_MAX];
 	char installable_url[CGI_URL_MAX];
@@ -27,8 +27,8 @@ struct removal {
  * or as a form.  A GET needs both URLs, a POST oauthId or installable_url, and
  * a redirect_url must be on an allowed host.  Returns 0 or 400.
  */
-int remove_read(struct removal *removal, struct cgi *cgi,
-    const struct config *cfg);
+int
+remove_read(struct removal *removal, struct cgi *cgi, const struct config *cfg);
 
 /*
  * Forms A and C: only an id came.  Ask HipChat for a token with the stored

@@ -44,42 +44,42 @@ typedef int resource_id;
 
 /* What Landlock controls, of files: LANDLOCK_ACCESS_FS_... */
 enum right {
-	EXECUTE = 1 << 0,	/* run a file */
-	WRITE_FILE = 1 << 1,	/* open a file for writing */
-	READ_FILE = 1 << 2,	/* open a file for reading */
-	READ_DIR = 1 << 3,	/* list a directory */
-	REMOVE_DIR = 1 << 4,	/* remove or rename a directory */
-	REMOVE_FILE = 1 << 5,	/* remove or rename a file */
-	MAKE_CHAR = 1 << 6,	/* make a character device */
-	MAKE_DIR = 1 << 7,	/* make a directory */
-	MAKE_REG = 1 << 8,	/* make a file */
-	MAKE_SOCK = 1 << 9,	/* make a socket */
-	MAKE_FIFO = 1 << 10,	/* make a FIFO */
-	MAKE_BLOCK = 1 << 11,	/* make a block device */
-	MAKE_SYM = 1 << 12,	/* make a symbolic link */
-	REFER = 1 << 13,	/* rename to another directory; ABI 2 */
-	TRUNCATE = 1 << 14,	/* truncate a file; ABI 3 */
-	IOCTL_DEV = 1 << 15,	/* ioctl(2) on a device; ABI 5 */
+	EXECUTE = 1 << 0,     /* run a file */
+	WRITE_FILE = 1 << 1,  /* open a file for writing */
+	READ_FILE = 1 << 2,   /* open a file for reading */
+	READ_DIR = 1 << 3,    /* list a directory */
+	REMOVE_DIR = 1 << 4,  /* remove or rename a directory */
+	REMOVE_FILE = 1 << 5, /* remove or rename a file */
+	MAKE_CHAR = 1 << 6,   /* make a character device */
+	MAKE_DIR = 1 << 7,    /* make a directory */
+	MAKE_REG = 1 << 8,    /* make a file */
+	MAKE_SOCK = 1 << 9,   /* make a socket */
+	MAKE_FIFO = 1 << 10,  /* make a FIFO */
+	MAKE_BLOCK = 1 << 11, /* make a block device */
+	MAKE_SYM = 1 << 12,   /* make a symbolic link */
+	REFER = 1 << 13,      /* rename to another directory; ABI 2 */
+	TRUNCATE = 1 << 14,   /* truncate a file; ABI 3 */
+	IOCTL_DEV = 1 << 15,  /* ioctl(2) on a device; ABI 5 */
 };
 
 /* ... and of TCP, from ABI 4 on: LANDLOCK_ACCESS_NET_... */
 enum net_right {
-	BIND_TCP = 1 << 0,	/* bind to a port */
-	CONNECT_TCP = 1 << 1,	/* connect to a port */
+	BIND_TCP = 1 << 0,    /* bind to a port */
+	CONNECT_TCP = 1 << 1, /* connect to a port */
 };
 
 /* ... and of other processes, from ABI 6 on: LANDLOCK_SCOPE_... */
 enum scope {
-	ABSTRACT_SOCKET = 1 << 0,	/* connect to an abstract socket */
-	SIGNAL = 1 << 1,		/* send a signal */
+	ABSTRACT_SOCKET = 1 << 0, /* connect to an abstract socket */
+	SIGNAL = 1 << 1,	  /* send a signal */
 };
 
 static const unsigned int to_read = READ_FILE | READ_DIR;
 static const unsigned int to_write = READ_FILE | READ_DIR | WRITE_FILE |
     REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | MAKE_FIFO | REFER |
     TRUNCATE;
-static const unsigned int of_files = EXECUTE | WRITE_FILE | READ_FILE |
-    TRUNCATE | IOCTL_DEV;
+static const unsigned int of_files =
+    EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV;
 
 /* struct landlock_ruleset_attr; a kernel may know fewer members. */
 struct ruleset {
@@ -99,13 +99,26 @@ struct rule {
  * They are listed one by one because /etc holds much else.
  */
 static const char *const network_files[] = {
-	"/etc/resolv.conf", "/run/systemd/resolve", "/etc/hosts",
-	"/etc/host.conf", "/etc/nsswitch.conf", "/etc/gai.conf",
-	"/etc/ssl", "/etc/pki", "/etc/crypto-policies",
-	"/usr/share/ca-certificates", "/usr/local/share/ca-certificates",
-	"/usr/share/pki", "/usr/share/crypto-policies", "/etc/localtime",
+	"/etc/resolv.conf",
+	"/run/systemd/resolve",
+	"/etc/hosts",
+	"/etc/host.conf",
+	"/etc/nsswitch.conf",
+	"/etc/gai.conf",
+	"/etc/ssl",
+	"/etc/pki",
+	"/etc/crypto-policies",
+	"/usr/share/ca-certificates",
+	"/usr/local/share/ca-certificates",
+	"/usr/share/pki",
+	"/usr/share/crypto-policies",
+	"/etc/localtime",
 	/* modules of the name service and of OpenSSL are loaded late */
-	"/etc/ld.so.cache", "/lib", "/lib64", "/usr/lib", "/usr/lib64",
+	"/etc/ld.so.cache",
+	"/lib",
+	"/lib64",
+	"/usr/lib",
+	"/usr/lib64",
 };
 
 static void
@@ -148,13 +161,13 @@ set_limits(const struct sandbox *keep)
 {
 	lower(RLIMIT_CORE, 0);
 	lower(RLIMIT_FSIZE, file_size());
-	signal(SIGXFSZ, SIG_IGN);	/* EFBIG is enough */
+	signal(SIGXFSZ, SIG_IGN); /* EFBIG is enough */
 	if (SANITIZED)
 		return;
 	/* core files that go through a pipe have no limit */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (keep->network)
-		return;		/* threads reserve memory that they never use */
+		return; /* threads reserve memory that they never use */
 	lower(RLIMIT_AS, GIB);
 	lower(RLIMIT_NPROC, 0);
 }
@@ -171,13 +184,12 @@ allow(const struct sandbox *keep, int ruleset, const char *path,
 	struct rule rule = { .allowed = rights };
 	struct stat sb;
 
-	if (path == NULL ||
-	    (rule.fd = open(path, O_PATH | O_CLOEXEC)) < 0)
+	if (path == NULL || (rule.fd = open(path, O_PATH | O_CLOEXEC)) < 0)
 		return;
 	if (fstat(rule.fd, &sb) == 0 && !S_ISDIR(sb.st_mode))
 		rule.allowed &= of_files;
-	if (syscall(SYS_landlock_add_rule, ruleset, 1 /* path beneath */,
-	    &rule, 0) != 0)
+	if (syscall(SYS_landlock_add_rule, ruleset, 1 /* path beneath */, &rule,
+		0) != 0)
 		debug(keep, path, strerror(errno));
 	close(rule.fd);
 }
@@ -189,7 +201,7 @@ allow(const struct sandbox *keep, int ruleset, const char *path,
 static struct ruleset
 controlled(long abi, bool network)
 {
-	struct ruleset set = { .files = 2 * REFER - 1 };	/* up to it */
+	struct ruleset set = { .files = 2 * REFER - 1 }; /* up to it */
 
 	if (abi >= 3)
 		set.files |= TRUNCATE;
@@ -209,7 +221,7 @@ add_rules(int ruleset, const struct sandbox *keep, uint64_t files)
 
 	allow(keep, ruleset, keep->readable, to_read);
 	allow(keep, ruleset, keep->writable, to_write & files);
-	if (SANITIZED) {	/* it looks for leaks and line numbers */
+	if (SANITIZED) { /* it looks for leaks and line numbers */
 		allow(keep, ruleset, "/proc", to_read);
 		allow(keep, ruleset, "/proc/self/exe", to_read);
 	}

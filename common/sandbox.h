@@ -18,13 +18,13 @@
 
 /* What a program keeps.  Members that are left out are given up. */
 struct sandbox {
-	const char *readable;	/* file, or directory and all below */
-	const char *writable;	/* directory and all below */
-	bool network;		/* connect by TCP; read what finding and
+	const char *readable; /* file, or directory and all below */
+	const char *writable; /* directory and all below */
+	bool network;	      /* connect by TCP; read what finding and
 				 * trusting HipChat's servers takes: name
 				 * service, CA certificates, libraries */
-	const char *ca_file;	/* with network: read this file, too */
-	bool debug;		/* log what the kernel does not offer */
+	const char *ca_file;  /* with network: read this file, too */
+	bool debug;	      /* log what the kernel does not offer */
 };
 
 /*

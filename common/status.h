@@ -7,21 +7,21 @@
 #define STATUS_H
 
 enum status {
-	HTTP_OK = 200,		/* done, and the client wants 200 for it */
-	HTTP_NO_CONTENT = 204,	/* done, and nothing to say; 0 means it, too */
-	HTTP_FOUND = 302,	/* the browser goes on elsewhere */
+	HTTP_OK = 200,		 /* done, and the client wants 200 for it */
+	HTTP_NO_CONTENT = 204,	 /* done, and nothing to say; 0 means it, too */
+	HTTP_FOUND = 302,	 /* the browser goes on elsewhere */
 	HTTP_NOT_MODIFIED = 304, /* the client has the document already */
-	HTTP_BAD_REQUEST = 400,	/* the client sent something malformed */
+	HTTP_BAD_REQUEST = 400,	 /* the client sent something malformed */
 	HTTP_UNAUTHORIZED = 401, /* no valid proof of who sent it */
-	HTTP_FORBIDDEN = 403,	/* HipChat refuses the secret, or we a proof */
-	HTTP_NOT_FOUND = 404,	/* no such URL, record, message or file */
+	HTTP_FORBIDDEN = 403,	 /* HipChat refuses the secret, or we a proof */
+	HTTP_NOT_FOUND = 404,	 /* no such URL, record, message or file */
 	HTTP_METHOD_NOT_ALLOWED = 405, /* another method is served here */
-	HTTP_REQUEST_TIMEOUT = 408, /* the body did not come in time */
-	HTTP_CONFLICT = 409,	/* changed in the meantime: nothing done */
+	HTTP_REQUEST_TIMEOUT = 408,    /* the body did not come in time */
+	HTTP_CONFLICT = 409,	    /* changed in the meantime: nothing done */
 	HTTP_LENGTH_REQUIRED = 411, /* a body without Content-Length */
-	HTTP_CONTENT_TOO_LARGE = 413, /* a body beyond the limit */
+	HTTP_CONTENT_TOO_LARGE = 413,	  /* a body beyond the limit */
 	HTTP_INTERNAL_SERVER_ERROR = 500, /* a setting, file or record is bad */
-	HTTP_BAD_GATEWAY = 502,	/* HipChat did not answer as it should */
+	HTTP_BAD_GATEWAY = 502, /* HipChat did not answer as it should */
 	HTTP_SERVICE_UNAVAILABLE = 503, /* full or busy: try again later */
 
 	/*

@@ -32,8 +32,7 @@ read_record(const struct store *st, const char *oauth_id,
 		return status;
 	if ((why = installation_load(record, inst)) == NULL)
 		return 0;
-	log_line("%s: record of %s: %s", st->installations.file, oauth_id,
-	    why);
+	log_line("%s: record of %s: %s", st->installations.file, oauth_id, why);
 	return HTTP_INTERNAL_SERVER_ERROR;
 }
 
@@ -94,8 +93,7 @@ change(const struct store *st, const char *oauth_id, const char *value,
 	int found, status, tries;
 
 	for (tries = 0; tries < TRIES; tries++) {
-		found = read_expected(st, oauth_id, record, secret,
-		    or_secret);
+		found = read_expected(st, oauth_id, record, secret, or_secret);
 		if (found != 0 && found != HTTP_NOT_FOUND)
 			return found;
 		if (found == HTTP_NOT_FOUND && value == NULL)
@@ -138,7 +136,9 @@ store_find_token(const struct store *st, const char *oauth_id,
 
 	/* a cache: treat damaged as empty */
 	return book_get(&st->tokens, oauth_id, record) == 0 &&
-	    token_load(record, token) ? 0 : HTTP_NOT_FOUND;
+		token_load(record, token) ?
+	    0 :
+	    HTTP_NOT_FOUND;
 }
 
 int
@@ -186,8 +186,8 @@ store_settings(const struct store *st, const char *oauth_id,
 
 /* Write the settings, if the record is still this one. */
 static int
-write_settings(const struct store *st, const char *oauth_id,
-    const char *record, struct json_object *settings)
+write_settings(const struct store *st, const char *oauth_id, const char *record,
+    struct json_object *settings)
 {
 	const char *text = json_text(settings);
 

@@ -74,8 +74,8 @@ expand(const char *p, const struct template_value *values, FILE *out,
 
 /* Render text to out; if it can't, log the line and return 500. */
 static int
-render(const char *path, const char *text,
-    const struct template_value *values, FILE *out)
+render(const char *path, const char *text, const struct template_value *values,
+    FILE *out)
 {
 	const char *why = NULL, *p = text, *open;
 	int line = 1;
@@ -91,8 +91,8 @@ render(const char *path, const char *text,
 	}
 	for (p = text; p < open; p++)
 		line += *p == '\n';
-	log_line("%s:%d: %s: %.*s", path, line, why,
-	    (int)strcspn(open, "}\n"), open);
+	log_line("%s:%d: %s: %.*s", path, line, why, (int)strcspn(open, "}\n"),
+	    open);
 	return HTTP_INTERNAL_SERVER_ERROR;
 }
 

@@ -10,8 +10,8 @@
 #define TEMPLATE_MAX 65536
 
 struct template_value {
-	const char *name;	/* NULL ends the list */
-	const char *value;	/* plain text; it is JSON-escaped */
+	const char *name;  /* NULL ends the list */
+	const char *value; /* plain text; it is JSON-escaped */
 };
 
 /*

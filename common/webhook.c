@@ -37,8 +37,8 @@ read_message(struct webhook *hook, const char **message)
 
 	if (hook->room_id == 0)
 		return cgi_error(cgi, HTTP_BAD_REQUEST, "no item.room.id");
-	switch (json_string(hook->doc, "item.message.message",
-	    WEBHOOK_BODY_MAX, message)) {
+	switch (json_string(hook->doc, "item.message.message", WEBHOOK_BODY_MAX,
+	    message)) {
 	case 0:
 		return cgi_error(cgi, HTTP_BAD_REQUEST,
 		    "no item.message.message");
@@ -48,8 +48,8 @@ read_message(struct webhook *hook, const char **message)
 			    "item.message.message: not a string, or one with "
 			    "a NUL");
 	}
-	if (json_string(hook->doc, "item.message.id", 255,
-	    &hook->message_id) < 0)
+	if (json_string(hook->doc, "item.message.id", 255, &hook->message_id) <
+	    0)
 		return cgi_error(cgi, HTTP_BAD_REQUEST,
 		    "item.message.id: not an id");
 	return 0;
@@ -65,7 +65,7 @@ read_members(struct webhook *hook, const char **oauth_id)
 
 	hook->message_id = "";
 	if (json_string(hook->doc, "oauth_client_id", STORE_ID_MAX - 1,
-	    oauth_id) != 1)
+		oauth_id) != 1)
 		return cgi_error(cgi, HTTP_BAD_REQUEST, "no oauth_client_id");
 	if (json_string(hook->doc, "event", 64, &hook->event) != 1)
 		return cgi_error(cgi, HTTP_BAD_REQUEST, "no event");
@@ -100,7 +100,7 @@ static const char *
 find_token(const struct cgi *cgi, char buf[CGI_URL_MAX])
 {
 	static const char *const schemes[] = { "JWT token=", "JWT ",
-	    "Bearer " };
+		"Bearer " };
 	size_t i, len;
 
 	for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
@@ -116,8 +116,8 @@ static const char *
 check_claims(const struct webhook *hook, const struct jwt_claims *claims)
 {
 	/* an event that names no room belongs to the installation's */
-	const int64_t here = hook->room_id != 0 ? hook->room_id :
-	    hook->inst.room_id;
+	const int64_t here =
+	    hook->room_id != 0 ? hook->room_id : hook->inst.room_id;
 
 	if (strcmp(claims->iss, hook->inst.oauth_id) != 0)
 		return "iss is another installation";
@@ -135,9 +135,11 @@ check_signature(const struct webhook *hook)
 	struct jwt_claims claims = { .room_id = 0 };
 
 	if (*token == '\0')
-		return cgi_refuse(HTTP_UNAUTHORIZED, "webhook of %s: not "
+		return cgi_refuse(HTTP_UNAUTHORIZED,
+		    "webhook of %s: not "
 		    "signed, or the web server keeps the Authorization "
-		    "header (CGIPassAuth)", hook->inst.oauth_id);
+		    "header (CGIPassAuth)",
+		    hook->inst.oauth_id);
 	why = jwt_verify(token, hook->inst.oauth_secret, (int64_t)time(NULL),
 	    &claims);
 	if (why == NULL)
@@ -170,8 +172,10 @@ read_webhook(struct webhook *hook)
 static int
 serve(struct cgi *cgi, struct process *process)
 {
-	struct webhook hook = { .cfg = &process->cfg, .cgi = cgi,
-	    .program = process->endpoint->name, .outbox = &process->outbox };
+	struct webhook hook = { .cfg = &process->cfg,
+		.cgi = cgi,
+		.program = process->endpoint->name,
+		.outbox = &process->outbox };
 	int status = store_open(&hook.store, &process->dir);
 
 	if (status == 0)
@@ -190,8 +194,11 @@ webhook_main_keeping(const char *name, int (*answer)(struct webhook *hook),
     unsigned int keeps)
 {
 	return endpoint_main(&(struct endpoint){ .name = name,
-	    .methods = CGI_POST, .keeps = keeps,
-	    .body_max = WEBHOOK_BODY_MAX, .serve = serve, .answer = answer });
+	    .methods = CGI_POST,
+	    .keeps = keeps,
+	    .body_max = WEBHOOK_BODY_MAX,
+	    .serve = serve,
+	    .answer = answer });
 }
 
 int
@@ -264,8 +271,7 @@ leading_space(const uint8_t *text)
 	const uint8_t *p = text, *next;
 	ucs4_t c;
 
-	while ((next = u8_next(&c, p)) != NULL &&
-	    uc_is_property_white_space(c))
+	while ((next = u8_next(&c, p)) != NULL && uc_is_property_white_space(c))
 		p = next;
 	return (size_t)(p - text);
 }
@@ -283,7 +289,7 @@ webhook_argument(struct webhook *hook, const char *command)
 		return NULL;
 	space = leading_space(text);
 	if (space == 0 && *text != '\0')
-		return NULL;	/* "/echoes" is another command */
+		return NULL; /* "/echoes" is another command */
 	text += space;
 	end = text + strlen((char *)text);
 	while ((last = u8_prev(&c, end, text)) != NULL &&

@@ -58,22 +58,22 @@
 
 struct webhook {
 	const struct config *cfg;
-	const char *program;		/* the endpoint's name */
+	const char *program; /* the endpoint's name */
 	struct cgi *cgi;
 	struct outbox *outbox;
 	struct store store;
-	struct installation inst;	/* that it is for */
-	struct json_object *doc;	/* the whole body */
-	const char *event;		/* "room_message", "room_enter", ... */
-	int64_t room_id;		/* where it happened; 0: unsaid */
+	struct installation inst; /* that it is for */
+	struct json_object *doc;  /* the whole body */
+	const char *event;	  /* "room_message", "room_enter", ... */
+	int64_t room_id;	  /* where it happened; 0: unsaid */
 
 	/* of a message; "" with other events */
 	const char *message_id;
-	char *message;			/* UTF-8; yours to change */
+	char *message; /* UTF-8; yours to change */
 
-	unsigned int notified;		/* notify_room()'s count */
-	struct json_object *settings;	/* webhook_get()'s; or NULL */
-	struct json_object *texts;	/* webhook_format()'s; or NULL */
+	unsigned int notified;	      /* notify_room()'s count */
+	struct json_object *settings; /* webhook_get()'s; or NULL */
+	struct json_object *texts;    /* webhook_format()'s; or NULL */
 };
 
 /*
@@ -95,8 +95,8 @@ int webhook_main(const char *name, int (*answer)(struct webhook *hook));
  * need, and KEEP_COURIER, which notify_room() needs; see endpoint.h.  One that
  * calls HipChat itself (hipchat.h) keeps KEEP_NETWORK, too.
  */
-int webhook_main_keeping(const char *name,
-    int (*answer)(struct webhook *hook), unsigned int keeps);
+int webhook_main_keeping(const char *name, int (*answer)(struct webhook *hook),
+    unsigned int keeps);
 
 /*
  * A member of the webhook that is a string, such as "item.sender.name"; "" if

@@ -34,6 +34,7 @@ test  command strace             strace               strace             strace
 asan  library libasan.so         gcc                  libasan            -
 asan  library libubsan.so        gcc                  libubsan           -
 lint  command clang              clang                clang              clang
+lint  command clang-format       clang-format         clang-tools-extra  clang-extra-tools
 lint  command cppcheck           cppcheck             cppcheck           cppcheck
 browser command chromium|chromium-browser chromium   chromium           chromium
 browser command chromedriver     chromium-driver      chromedriver       chromium-chromedriver

@@ -54,8 +54,9 @@ answer(struct webhook *hook)
 
 	if (text == NULL)
 		return 0;
-	return notify_room(hook, &(struct notification){ .color = "green",
-	    .message = *text != '\0' ? text : "Usage: /$name message" });
+	return notify_room(hook,
+	    &(struct notification){ .color = "green",
+		.message = *text != '\0' ? text : "Usage: /$name message" });
 }
 
 int

@@ -31,15 +31,14 @@ notification(const char *message)
 static int
 post(const struct webhook *hook, const struct token *token, const char *text)
 {
-	const int64_t room_id = hook->inst.room_id != 0 ?
-	    hook->inst.room_id : hook->room_id;
+	const int64_t room_id =
+	    hook->inst.room_id != 0 ? hook->inst.room_id : hook->room_id;
 	struct http_request request;
 	char url[HIPCHAT_URL_MAX];
 	struct http_call call;
 	int status;
 
-	hipchat_post_request(&request, url, &hook->inst, room_id, token,
-	    text);
+	hipchat_post_request(&request, url, &hook->inst, room_id, token, text);
 	status = http_do(&call, hook->cfg, &request);
 	if (status == 0)
 		status = (int)call.reply.status;

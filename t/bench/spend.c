@@ -34,13 +34,13 @@
 #include <unistd.h>
 
 #define CLIENTS_MAX 64
-#define REQUEST_MAX 4096	/* so that it fits into a pipe */
+#define REQUEST_MAX 4096 /* so that it fits into a pipe */
 #define PLACEHOLDER "0000000000"
 
 /* A run under way; pid 0: none. */
 struct client {
 	pid_t pid;
-	int answer;		/* the pipe's end that it is read from */
+	int answer; /* the pipe's end that it is read from */
 };
 
 struct account {
@@ -106,8 +106,8 @@ start(struct client *client, char *program, const char *body)
 	    posix_spawn_file_actions_adddup2(&actions, in[0], 0) != 0 ||
 	    posix_spawn_file_actions_adddup2(&actions, out[1], 1) != 0)
 		errx(1, "out of memory");
-	error = posix_spawn(&client->pid, program, &actions, NULL, argv,
-	    environ);
+	error =
+	    posix_spawn(&client->pid, program, &actions, NULL, argv, environ);
 	if (error != 0)
 		errx(1, "%s: %s", program, strerror(error));
 	posix_spawn_file_actions_destroy(&actions);
@@ -190,8 +190,7 @@ main(int argc, char *argv[])
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
 		err(1, "prctl");
 	for (run = 0; run < count; run++) {
-		body = prepare(argv[4 + run % (argc - 4)], text,
-		    serial + run);
+		body = prepare(argv[4 + run % (argc - 4)], text, serial + run);
 		while ((client = find(clients, n, 0)) == NULL)
 			reap(clients, n, &program, &left);
 		start(client, argv[3], body);

@@ -17,9 +17,11 @@ answer(struct webhook *hook)
 	json_add_string(card, "style", "application");
 	json_add_string(card, "id", hook->message_id);
 	json_add_string(card, "title", text);
-	status = notify_room(hook, &(struct notification){ .format = "html",
-	    .message = webhook_format(hook, "<b>Ticket:</b> %s",
-	    html_escape(hook, text)), .card = card });
+	status = notify_room(hook,
+	    &(struct notification){ .format = "html",
+		.message = webhook_format(hook, "<b>Ticket:</b> %s",
+		    html_escape(hook, text)),
+		.card = card });
 	json_object_put(card);
 	return status;
 }

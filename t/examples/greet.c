@@ -6,9 +6,10 @@
 static int
 answer(struct webhook *hook)
 {
-	return notify_room(hook, &(struct notification){
-	    .message = webhook_format(hook, "Hello, %s!",
-	    webhook_text(hook, "item.sender.name")) });
+	return notify_room(hook,
+	    &(struct notification){
+		.message = webhook_format(hook, "Hello, %s!",
+		    webhook_text(hook, "item.sender.name")) });
 }
 
 int

@@ -1,6 +1,6 @@
 /*
- * "/again": a call of HipChat's REST API that has an answer, the room's history:
- * what was said before.
+ * "/again": a call of HipChat's REST API that has an answer, the room's
+ * history: what was said before.
  */
 #include <json-c/json_pointer.h>
 
@@ -17,13 +17,15 @@ answer(struct webhook *hook)
 		return 0;
 	status = hipchat_call(hook->cfg, &hook->store, &hook->inst, "GET",
 	    webhook_format(hook, "room/%lld/history/latest?max-results=2",
-	    (long long)hook->room_id), NULL, &history);
+		(long long)hook->room_id),
+	    NULL, &history);
 	if (status != 0)
 		return status;
 	if (json_pointer_get(history, "/items/0/message", &text) == 0)
-		status = notify_room(hook, &(struct notification){
-		    .message = webhook_format(hook, "Before: %s",
-		    json_object_get_string(text)) });
+		status = notify_room(hook,
+		    &(struct notification){
+			.message = webhook_format(hook, "Before: %s",
+			    json_object_get_string(text)) });
 	json_object_put(history);
 	return status;
 }

@@ -15,8 +15,9 @@ answer(struct webhook *hook)
 		return webhook_set(hook, "motto", text);
 	if ((status = webhook_get(hook, "motto", &motto)) != 0)
 		return status;
-	return notify_room(hook, &(struct notification){
-	    .message = *motto != '\0' ? motto : "There is none yet." });
+	return notify_room(hook,
+	    &(struct notification){
+		.message = *motto != '\0' ? motto : "There is none yet." });
 }
 
 int

@@ -1,6 +1,6 @@
 /*
- * "/topic TEXT": a call of HipChat's REST API, which sets the room's topic.  The
- * descriptor must ask for the scope admin_room.
+ * "/topic TEXT": a call of HipChat's REST API, which sets the room's topic.
+ * The descriptor must ask for the scope admin_room.
  */
 #include "hipchat.h"
 #include "json.h"
@@ -18,8 +18,8 @@ answer(struct webhook *hook)
 	topic = json_new();
 	json_add_string(topic, "topic", text);
 	status = hipchat_call(hook->cfg, &hook->store, &hook->inst, "PUT",
-	    webhook_format(hook, "room/%lld/topic",
-	    (long long)hook->room_id), topic, NULL);
+	    webhook_format(hook, "room/%lld/topic", (long long)hook->room_id),
+	    topic, NULL);
 	json_object_put(topic);
 	return status;
 }

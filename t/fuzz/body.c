@@ -16,8 +16,8 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 
 	(void)argc;
 	(void)argv;
-	fuzz_check(dup2(in, STDIN_FILENO) >= 0 &&
-	    dup2(out, STDOUT_FILENO) >= 0, "memfd");
+	fuzz_check(dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0,
+	    "memfd");
 	close(in);
 	close(out);
 	return 0;
@@ -27,10 +27,11 @@ static void
 set_input(const char *body, size_t len)
 {
 	fuzz_check(ftruncate(STDIN_FILENO, 0) == 0 &&
-	    pwrite(STDIN_FILENO, body, len, 0) == (ssize_t)len &&
-	    lseek(STDIN_FILENO, 0, SEEK_SET) == 0 &&
-	    ftruncate(STDOUT_FILENO, 0) == 0 &&
-	    lseek(STDOUT_FILENO, 0, SEEK_SET) == 0, "memfd");
+		pwrite(STDIN_FILENO, body, len, 0) == (ssize_t)len &&
+		lseek(STDIN_FILENO, 0, SEEK_SET) == 0 &&
+		ftruncate(STDOUT_FILENO, 0) == 0 &&
+		lseek(STDOUT_FILENO, 0, SEEK_SET) == 0,
+	    "memfd");
 }
 
 int
@@ -47,21 +48,23 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	set_input(body, len);
 	fuzz_check(asprintf(&env[1], "CONTENT_LENGTH=%s", length) > 0,
 	    "out of memory");
-	environ = env;	/* setenv() would keep every value for ever */
+	environ = env; /* setenv() would keep every value for ever */
 	status = cgi_head(&cgi, CGI_POST, CGI_BODY_MAX);
 	cgi.env = env;
 	if (status == 0)
 		status = cgi_body(&cgi);
 	environ = saved;
 	fuzz_check(status == 0 || status == 400 || status == 411 ||
-	    status == 413, "cgi_body: status");
+		status == 413,
+	    "cgi_body: status");
 	if (status == 0) {
 		fuzz_check(cgi.body_len <= len &&
-		    cgi.body_len <= CGI_BODY_MAX &&
-		    cgi.body_len == strtoul(length, NULL, 10),
+			cgi.body_len <= CGI_BODY_MAX &&
+			cgi.body_len == strtoul(length, NULL, 10),
 		    "cgi_body: as long as announced");
 		fuzz_check(memcmp(cgi.body, body, cgi.body_len) == 0 &&
-		    cgi.body[cgi.body_len] == '\0', "cgi_body: the body");
+			cgi.body[cgi.body_len] == '\0',
+		    "cgi_body: the body");
 		status = 204;
 	}
 	fuzz_check(cgi_answer(&cgi, status) == 0, "cgi_answer");

@@ -13,7 +13,7 @@
 
 #define ORIGIN "http://127.0.0.1:1"
 
-static char *replies;	/* what is left of the input */
+static char *replies; /* what is left of the input */
 
 int
 give_line(struct http_call *call, const struct config *cfg,
@@ -36,7 +36,7 @@ check_discovery(const struct config *cfg)
 
 	if (hipchat_discover(cfg, &inst) == 0)
 		fuzz_check(http_url_allowed(cfg, inst.token_url) &&
-		    http_url_allowed(cfg, inst.api_url),
+			http_url_allowed(cfg, inst.api_url),
 		    "hipchat_discover: on allowed hosts");
 }
 
@@ -54,7 +54,7 @@ check_token(const struct config *cfg)
 		fuzz_check(*p > ' ' && *p <= '~', "hipchat_token: a token");
 	fuzz_check(p > token.text, "hipchat_token: not empty");
 	fuzz_check(token.expires >= now - TOKEN_MARGIN &&
-	    token.expires <= now + LIFETIME_MAX + TOKEN_MARGIN,
+		token.expires <= now + LIFETIME_MAX + TOKEN_MARGIN,
 	    "hipchat_token: when it expires");
 }
 
@@ -62,13 +62,14 @@ check_token(const struct config *cfg)
 static void
 check_reason(char *text)
 {
-	const struct http_reply reply = { .status = 404, .body = text,
-	    .len = strlen(text) };
+	const struct http_reply reply = { .status = 404,
+		.body = text,
+		.len = strlen(text) };
 	char reason[OUTBOX_REASON_MAX];
 
 	hipchat_reason(&reply, reason, sizeof(reason));
 	fuzz_check(strncmp(reason, "HipChat answers 404", 19) == 0 &&
-	    u8_check((uint8_t *)reason, strlen(reason)) == NULL,
+		u8_check((uint8_t *)reason, strlen(reason)) == NULL,
 	    "hipchat_reason: a reason in UTF-8");
 }
 
@@ -79,7 +80,8 @@ check_installable(const struct config *cfg)
 
 	if (hipchat_installable(cfg, ORIGIN "/i", id, secret) == 0)
 		fuzz_check(*id != '\0' && strlen(id) < sizeof(id) &&
-		    strlen(secret) < sizeof(secret), "hipchat_installable");
+			strlen(secret) < sizeof(secret),
+		    "hipchat_installable");
 }
 
 int

@@ -11,10 +11,10 @@
 
 /* What the second opinion finds out about a document. */
 struct opinion {
-	const char *p;		/* ends with a NUL */
+	const char *p; /* ends with a NUL */
 	int depth, deepest;
 	size_t members;
-	unsigned int nuls;	/* \u0000, in strings */
+	unsigned int nuls; /* \u0000, in strings */
 	bool nul_in_name;
 	bool valid;
 };
@@ -51,12 +51,12 @@ take_digits(struct opinion *o)
 static bool
 is_small(const struct opinion *o, const char *digits, bool negative)
 {
-	const char *most = negative ? "9223372036854775808" :
-	    "18446744073709551615";
+	const char *most =
+	    negative ? "9223372036854775808" : "18446744073709551615";
 	const size_t len = (size_t)(o->p - digits);
 
-	return len < strlen(most) || (len == strlen(most) &&
-	    strncmp(digits, most, len) <= 0);
+	return len < strlen(most) ||
+	    (len == strlen(most) && strncmp(digits, most, len) <= 0);
 }
 
 static void
@@ -85,8 +85,7 @@ read_unit(struct opinion *o)
 	unsigned int unit = 0;
 	int n = 0;
 
-	o->valid = o->valid &&
-	    strspn(o->p, "0123456789abcdefABCDEF") >= 4 &&
+	o->valid = o->valid && strspn(o->p, "0123456789abcdefABCDEF") >= 4 &&
 	    sscanf(o->p, "%4x%n", &unit, &n) == 1;
 	o->p += n;
 	o->nuls += o->valid && unit == 0;
@@ -135,7 +134,7 @@ read_list(struct opinion *o, const char *end, bool named)
 {
 	if (++o->depth > o->deepest)
 		o->deepest = o->depth;
-	if (o->depth > 2 * JSON_DEPTH)	/* deep enough to know */
+	if (o->depth > 2 * JSON_DEPTH) /* deep enough to know */
 		o->valid = false;
 	skip_space(o);
 	if (!take(o, end)) {
@@ -197,14 +196,13 @@ count_members(struct json_object *value)
 	size_t i, n = 0;
 
 	if (json_object_is_type(value, json_type_object)) {
-		json_object_object_foreach(value, name, member) {
+		json_object_object_foreach (value, name, member) {
 			(void)name;
 			n += 1 + count_members(member);
 		}
 	} else if (json_object_is_type(value, json_type_array)) {
 		for (i = 0; i < json_object_array_length(value); i++)
-			n += count_members(json_object_array_get_idx(value,
-			    i));
+			n += count_members(json_object_array_get_idx(value, i));
 	}
 	return n;
 }
@@ -222,7 +220,8 @@ check_getters(struct json_object *doc)
 		text = NULL;
 		found = json_string(doc, paths[i], 5, &text);
 		fuzz_check(found == 1 ? *text != '\0' && strlen(text) <= 5 :
-		    text == NULL, "json_string: 1 to max bytes");
+					text == NULL,
+		    "json_string: 1 to max bytes");
 		id = -7;
 		found = json_positive(doc, paths[i], &id);
 		fuzz_check(found == 1 ? id > 0 && id < INT64_MAX : id == -7,
@@ -234,8 +233,9 @@ check_getters(struct json_object *doc)
 static void
 check_again(struct json_object *doc)
 {
-	const char *why, *text = json_object_to_json_string_ext(doc,
-	    JSON_C_TO_STRING_NOSLASHESCAPE);
+	const char *why,
+	    *text = json_object_to_json_string_ext(doc,
+		JSON_C_TO_STRING_NOSLASHESCAPE);
 	struct json_object *again = json_read(text, strlen(text), &why);
 
 	fuzz_check(again != NULL, "json_read: reads what json-c writes");
@@ -254,12 +254,13 @@ check_quote(const char *text)
 	    u8_check((const uint8_t *)text, strlen(text)) != NULL)
 		return;
 	quoted = json_quote(text);
-	fuzz_check(quoted != NULL &&
-	    asprintf(&doc, "{\"a\":%s}", quoted) > 0, "out of memory");
+	fuzz_check(quoted != NULL && asprintf(&doc, "{\"a\":%s}", quoted) > 0,
+	    "out of memory");
 	parsed = json_read(doc, strlen(doc), &why);
 	fuzz_check(parsed != NULL &&
-	    json_string(parsed, "a", strlen(text), &back) == 1 &&
-	    strcmp(back, text) == 0, "json_quote: the text comes back");
+		json_string(parsed, "a", strlen(text), &back) == 1 &&
+		strcmp(back, text) == 0,
+	    "json_quote: the text comes back");
 	json_object_put(parsed);
 	free(doc);
 	free(quoted);
@@ -284,7 +285,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else {
 		fuzz_check(why != NULL, "json_read: a reason");
 		fuzz_check(!o.valid || o.deepest >= JSON_DEPTH ||
-		    o.nul_in_name || strcmp(why, "duplicate member") == 0,
+			o.nul_in_name || strcmp(why, "duplicate member") == 0,
 		    "json_read: takes all of RFC 8259");
 	}
 	json_object_put(doc);

@@ -57,7 +57,8 @@ check_canonical(const char *token)
 		len = strcspn(token, ".");
 		fuzz_check(decode(token, len, bytes, &n), "jwt: decodes");
 		fuzz_check((size_t)(encode(text, bytes, n) - text) == len &&
-		    memcmp(text, token, len) == 0, "jwt: is canonical");
+			memcmp(text, token, len) == 0,
+		    "jwt: is canonical");
 		if (token[len] == '\0')
 			return;
 	}
@@ -78,13 +79,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	why = jwt_verify(token, SECRET, NOW, &claims);
 	if (why == NULL) {
 		fuzz_check(claims.iss[0] != '\0' &&
-		    strlen(claims.iss) < sizeof(claims.iss), "jwt: an iss");
+			strlen(claims.iss) < sizeof(claims.iss),
+		    "jwt: an iss");
 		fuzz_check(claims.room_id >= 0, "jwt: the room");
 		check_canonical(token);
-		fuzz_check(jwt_verify(token, SECRET "x", NOW, &claims) !=
-		    NULL, "jwt: needs the secret");
-		fuzz_check(jwt_verify(token, SECRET, INT64_MAX / 2, &claims)
-		    != NULL || strstr(rest, "exp") != NULL, "jwt: expires");
+		fuzz_check(jwt_verify(token, SECRET "x", NOW, &claims) != NULL,
+		    "jwt: needs the secret");
+		fuzz_check(jwt_verify(token, SECRET, INT64_MAX / 2, &claims) !=
+			    NULL ||
+			strstr(rest, "exp") != NULL,
+		    "jwt: expires");
 	}
 	if (token != text)
 		free(token);

@@ -17,8 +17,7 @@ make_file(const uint8_t *data, size_t size, char name[12])
 {
 	const int fd = memfd_create("message", MFD_CLOEXEC);
 
-	fuzz_check(fd >= 0 && write(fd, data, size) == (ssize_t)size,
-	    "memfd");
+	fuzz_check(fd >= 0 && write(fd, data, size) == (ssize_t)size, "memfd");
 	snprintf(name, 12, "%d", fd);
 	return fd;
 }
@@ -38,9 +37,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_check(msg.room_id > 0 && *msg.oauth_id != '\0',
 		    "outbox_load: where it goes");
 		fuzz_check(strlen(msg.key) < sizeof(msg.key) &&
-		    strlen(msg.reason) < sizeof(msg.reason) &&
-		    u8_check((uint8_t *)msg.reason, strlen(msg.reason)) ==
-		    NULL, "outbox_load: key and reason");
+			strlen(msg.reason) < sizeof(msg.reason) &&
+			u8_check((uint8_t *)msg.reason, strlen(msg.reason)) ==
+			    NULL,
+		    "outbox_load: key and reason");
 	}
 	outbox_release(&msg);
 	outbox_close(&box);

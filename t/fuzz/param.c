@@ -16,8 +16,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	found = cgi_param(rest, name, out);
 	fuzz_check(found >= -1 && found <= 1, "cgi_param: 1, 0 or -1");
 	if (found == 1)
-		fuzz_check(*out != '\0' && strnlen(out, CGI_URL_MAX) <
-		    CGI_URL_MAX && strlen(out) <= strlen(rest),
+		fuzz_check(*out != '\0' &&
+			strnlen(out, CGI_URL_MAX) < CGI_URL_MAX &&
+			strlen(out) <= strlen(rest),
 		    "cgi_param: a value");
 	if (found != 0)
 		fuzz_check(strstr(rest, name) != NULL, "cgi_param: is there");

@@ -38,13 +38,13 @@
 #define PROGRAM_ID "an-id"
 #define PROGRAM_SECRET "marked-secret"
 #define PROGRAM_ORIGIN "http://127.0.0.1:1"
-#define PROGRAM_LINES 32	/* of the environment, at most */
+#define PROGRAM_LINES 32 /* of the environment, at most */
 
 static struct {
-	char said[1024];		/* the last log, for a report */
-	char dir[PATH_MAX];		/* the data directory */
+	char said[1024];    /* the last log, for a report */
+	char dir[PATH_MAX]; /* the data directory */
 	char templates[PATH_MAX];
-	int trigger;			/* looks like a waiting courier */
+	int trigger; /* looks like a waiting courier */
 } program;
 
 /* ---- preparation ---- */
@@ -69,9 +69,12 @@ static void
 program_prepare_store(void)
 {
 	const struct installation inst = {
-		.oauth_id = PROGRAM_ID, .oauth_secret = PROGRAM_SECRET,
-		.capabilities_url = PROGRAM_ORIGIN "/c", .group_id = 1,
-		.token_url = PROGRAM_ORIGIN "/t", .api_url = PROGRAM_ORIGIN,
+		.oauth_id = PROGRAM_ID,
+		.oauth_secret = PROGRAM_SECRET,
+		.capabilities_url = PROGRAM_ORIGIN "/c",
+		.group_id = 1,
+		.token_url = PROGRAM_ORIGIN "/t",
+		.api_url = PROGRAM_ORIGIN,
 	};
 	const struct installation none = { .oauth_secret = "" };
 	const char *tmp = getenv("TMPDIR");
@@ -84,8 +87,8 @@ program_prepare_store(void)
 	fuzz_check(mkdtemp(program.dir) != NULL, "mkdtemp");
 	atexit(program_clean_up);
 	fuzz_check(datadir_open(&dir, program.dir) == 0 &&
-	    store_open(&st, &dir) == 0 &&
-	    store_put(&st, &inst, &none) == 0, "the store");
+		store_open(&st, &dir) == 0 && store_put(&st, &inst, &none) == 0,
+	    "the store");
 	fuzz_check(outbox_open(&box, &dir) == 0, "the outbox");
 	program.trigger = outbox_trigger(&box);
 	fuzz_check(program.trigger >= 0, "the trigger");
@@ -132,8 +135,12 @@ static bool
 program_may_set(const char *line)
 {
 	static const char *const names[] = {
-		"REQUEST_METHOD=", "PATH_INFO=", "QUERY_STRING=",
-		"CONTENT_TYPE=", "CONTENT_LENGTH=", "HTTP_",
+		"REQUEST_METHOD=",
+		"PATH_INFO=",
+		"QUERY_STRING=",
+		"CONTENT_TYPE=",
+		"CONTENT_LENGTH=",
+		"HTTP_",
 	};
 	const char *end = strchr(line, '=');
 	size_t i;
@@ -151,8 +158,7 @@ program_setting(const char *name, const char *value)
 {
 	char *line;
 
-	fuzz_check(asprintf(&line, "%s=%s", name, value) > 0,
-	    "out of memory");
+	fuzz_check(asprintf(&line, "%s=%s", name, value) > 0, "out of memory");
 	return line;
 }
 
@@ -166,16 +172,14 @@ program_environment(char **env, char *text, size_t size)
 	while (n < PROGRAM_LINES && *(line = fuzz_line(&rest)) != '\0')
 		if (program_may_set(line))
 			env[n++] = strdup(line);
-	snprintf(number, sizeof(number), "%zu",
-	    size - (size_t)(rest - text));
+	snprintf(number, sizeof(number), "%zu", size - (size_t)(rest - text));
 	env[n++] = program_setting("CONTENT_LENGTH", number);
 	env[n++] = program_setting("PATH", "/usr/bin:/bin");
 	env[n++] = program_setting("REQUEST_SCHEME", "https");
 	env[n++] = program_setting("HTTP_HOST", "addon.example.com");
 	env[n++] = program_setting("SCRIPT_NAME", "/hipchat/program");
 	env[n++] = program_setting("HIPCHAT_DATA_DIR", program.dir);
-	env[n++] = program_setting("HIPCHAT_TEMPLATE_DIR",
-	    program.templates);
+	env[n++] = program_setting("HIPCHAT_TEMPLATE_DIR", program.templates);
 	env[n++] = program_setting("HIPCHAT_ALLOWED_HOSTS", PROGRAM_ORIGIN);
 	env[n++] = program_setting("HIPCHAT_WEBHOOK_AUTH", "none");
 	env[n++] = program_setting("HIPCHAT_COURIER", "/bin/true");
@@ -188,8 +192,9 @@ static void
 program_fill(int fd, const char *data, size_t len)
 {
 	fuzz_check(ftruncate(fd, 0) == 0 &&
-	    pwrite(fd, data, len, 0) == (ssize_t)len &&
-	    lseek(fd, 0, SEEK_SET) == 0, "memfd");
+		pwrite(fd, data, len, 0) == (ssize_t)len &&
+		lseek(fd, 0, SEEK_SET) == 0,
+	    "memfd");
 }
 
 /* What was written to the descriptor; the caller frees it. */
@@ -258,10 +263,12 @@ program_cut_head(char *text)
 		*end = '\0';
 		if (end == line)
 			return line;
-		fuzz_check(strspn(line, "abcdefghijklmnopqrstuvwxyz"
-		    "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") ==
-		    (size_t)(strchrnul(line, ':') - line) &&
-		    strstr(line, ": ") > line, "response: a header");
+		fuzz_check(strspn(line,
+			       "abcdefghijklmnopqrstuvwxyz"
+			       "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") ==
+			    (size_t)(strchrnul(line, ':') - line) &&
+			strstr(line, ": ") > line,
+		    "response: a header");
 		for (; line < end; line++)
 			fuzz_check(*line >= ' ' && *line <= '~',
 			    "response: a printable header");
@@ -277,9 +284,10 @@ program_check_error(const char *body, size_t len, long status)
 
 	doc = json_read(body, len, &why);
 	fuzz_check(doc != NULL &&
-	    json_positive(doc, "error.code", &code) == 1 &&
-	    code == status && json_string(doc, "error.message", 200, &why) ==
-	    1 && json_string(doc, "error.type", 50, &why) == 1,
+		json_positive(doc, "error.code", &code) == 1 &&
+		code == status &&
+		json_string(doc, "error.message", 200, &why) == 1 &&
+		json_string(doc, "error.type", 50, &why) == 1,
 	    "response: HipChat's error envelope");
 	json_object_put(doc);
 }
@@ -304,13 +312,16 @@ program_check_response(char *text, size_t len, const char *upstream)
 	if (code >= 500 && method != NULL && *method != '\0')
 		fuzz_check(strstr(upstream, number) != NULL, program.said);
 	fuzz_check(code >= 200 && code < 600, "response: the status");
-	fuzz_check(head ? body_len == 0 :
-	    body_len == strtoul(length != NULL ? length : "0", NULL, 10),
+	fuzz_check(head ?
+		body_len == 0 :
+		body_len == strtoul(length != NULL ? length : "0", NULL, 10),
 	    "response: Content-Length");
-	fuzz_check((code == 302) == (program_header(text, end, "Location") !=
-	    NULL), "response: Location");
-	fuzz_check((code == 405) == (program_header(text, end, "Allow") !=
-	    NULL), "response: Allow");
+	fuzz_check((code == 302) ==
+		(program_header(text, end, "Location") != NULL),
+	    "response: Location");
+	fuzz_check((code == 405) ==
+		(program_header(text, end, "Allow") != NULL),
+	    "response: Allow");
 	if (code >= 400 && !head)
 		program_check_error(body, body_len, code);
 	else if (body_len > 0)
@@ -374,8 +385,8 @@ program_run(int (*main_of)(void), const uint8_t *data, size_t size,
     const char *upstream)
 {
 	char *env[PROGRAM_LINES + 16], *text = fuzz_text(data, size);
-	const bool secret_sent = memmem(data, size, PROGRAM_SECRET,
-	    strlen(PROGRAM_SECRET)) != NULL;
+	const bool secret_sent =
+	    memmem(data, size, PROGRAM_SECRET, strlen(PROGRAM_SECRET)) != NULL;
 	const char *body = program_environment(env, text, size);
 	char **const saved = environ;
 	const int lowest = program_lowest();

@@ -20,9 +20,10 @@ static void
 check_installation(const struct installation *inst)
 {
 	fuzz_check(is_word(inst->oauth_id, STORE_ID_MAX) &&
-	    strpbrk(inst->oauth_id, "/\\\"%") == NULL, "record: the id");
+		strpbrk(inst->oauth_id, "/\\\"%") == NULL,
+	    "record: the id");
 	fuzz_check(is_word(inst->oauth_secret, STORE_SECRET_MAX) &&
-	    is_word(inst->capabilities_url, STORE_URL_MAX),
+		is_word(inst->capabilities_url, STORE_URL_MAX),
 	    "record: secret and URL");
 	fuzz_check(inst->group_id > 0 && inst->room_id >= 0,
 	    "record: group and room");
@@ -41,7 +42,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		strcpy(inst.api_url, "a");
 		doc = installation_json(&inst);
 		fuzz_check(installation_load(json_text(doc), &again) == NULL &&
-		    memcmp(&inst, &again, sizeof(inst)) == 0,
+			memcmp(&inst, &again, sizeof(inst)) == 0,
 		    "record: written and read it is the same");
 		json_object_put(doc);
 	}

@@ -36,19 +36,15 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = fuzz_text(data, size), *rest = text;
-	const struct template_value values[] = {
-		{ "value", fuzz_line(&rest) },
-		{ "name", "a \"name\"" },
-		{ NULL, NULL }
-	};
+	const struct template_value values[] = { { "value", fuzz_line(&rest) },
+		{ "name", "a \"name\"" }, { NULL, NULL } };
 	const size_t len = size - (size_t)(rest - text);
 	char name[12], *out = NULL;
 	const int fd = make_file(rest, len, name);
 	int status;
 	size_t out_len;
 
-	status = template_render("/proc/self/fd", name, values, &out,
-	    &out_len);
+	status = template_render("/proc/self/fd", name, values, &out, &out_len);
 	fuzz_check(status == 0 || status == 500, "template_render: status");
 	fuzz_check((status == 0) == (out != NULL), "template_render: *out");
 	if (out != NULL)

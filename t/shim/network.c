@@ -5,8 +5,8 @@
  *
  *	SHIM_LOG	file to which each event is added, as one line:
  *			"resolve NAME" and "connect ADDRESS PORT"
- *	SHIM_NAMES	what names mean: "NAME=ANSWER/ANSWER... ..." separated by
- *			blanks.  The first look-up gets the first answer, the
+ *	SHIM_NAMES	what names mean: "NAME=ANSWER/ANSWER... ..." separated
+ *			by blanks.  The first look-up gets the first answer, the
  *			next one the second, and so on; the last one stays.  An
  *			answer is a list of addresses, separated by commas.
  *			Other names do not exist.
@@ -45,8 +45,8 @@ open_journal(void)
 	const char *path = getenv("SHIM_LOG");
 
 	if (path != NULL)
-		journal = open(path,
-		    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+		journal =
+		    open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
 
 static void
@@ -100,7 +100,8 @@ append(struct addrinfo **end, const char *text, const char *service,
 		abort();
 	entry->ai_family = address.ss_family;
 	entry->ai_socktype = hints != NULL && hints->ai_socktype != 0 ?
-	    hints->ai_socktype : SOCK_STREAM;
+	    hints->ai_socktype :
+	    SOCK_STREAM;
 	entry->ai_protocol = hints != NULL ? hints->ai_protocol : 0;
 	entry->ai_addrlen = len;
 	memcpy(entry + 1, &address, sizeof(address));
@@ -137,8 +138,8 @@ answer(char *answers, const char *service, const struct addrinfo *hints)
 	size_t n;
 
 	pthread_mutex_lock(&mutex);
-	for (n = lookups++ + 1; n > 0 &&
-	    (next = strsep(&answers, "/")) != NULL; n--)
+	for (n = lookups++ + 1; n > 0 && (next = strsep(&answers, "/")) != NULL;
+	     n--)
 		one = next;
 	pthread_mutex_unlock(&mutex);
 	while ((address = strsep(&one, ",")) != NULL)

@@ -34,8 +34,7 @@ close_fixture(struct fixture *f)
 }
 
 static inline int
-put(const struct outbox *box, const char *id, const char *key,
-    const char *text)
+put(const struct outbox *box, const char *id, const char *key, const char *text)
 {
 	struct outbox_message msg = { .room_id = 2589171 };
 	struct json_object *doc = json_new();

@@ -21,8 +21,8 @@
 
 struct capture {
 	int file;
-	int saved;		/* standard error as it was */
-	char text[8192];	/* after capture_stop(); cut to this size */
+	int saved;	 /* standard error as it was */
+	char text[8192]; /* after capture_stop(); cut to this size */
 };
 
 static inline void
@@ -49,8 +49,10 @@ capture_untimed(char *text)
 
 	for (; text != NULL && *text != '\0'; text = strchr(text, '\n')) {
 		text += *text == '\n';
-		for (i = 0; i < len && (form[i] == 'd' ?
-		    text[i] >= '0' && text[i] <= '9' : text[i] == form[i]); i++)
+		for (i = 0; i < len &&
+		     (form[i] == 'd' ? text[i] >= '0' && text[i] <= '9' :
+				       text[i] == form[i]);
+		     i++)
 			;
 		if (i == len)
 			memmove(text, text + len, strlen(text + len) + 1);
@@ -76,7 +78,7 @@ capture_stop(struct capture *c)
  * "" means no line at all.
  */
 static inline bool TAP_FORMAT(3, 4)
-is_line(const char *text, const char *start, const char *fmt, ...)
+    is_line(const char *text, const char *start, const char *fmt, ...)
 {
 	static const char prefix[] = "hipchat-cgi: ";
 	const size_t len = sizeof(prefix) - 1;

@@ -30,26 +30,26 @@
 #define KILLS 500
 #define WRITERS 3
 #define READERS 2
-#define OWN 4			/* installations of each writer */
-#define ANCHORS 8		/* installations that stay as they are */
+#define OWN 4	  /* installations of each writer */
+#define ANCHORS 8 /* installations that stay as they are */
 #define LONGEST_LIFE_MS 30
 #define LONGEST_WAIT_MS 10000
 
 enum kind {
-	STEP_PUT,		/* put or replace the installation */
-	STEP_REMOVE,		/* remove it, and its token */
-	STEP_TOKEN,		/* put its token */
-	STEP_KINDS		/* how many there are */
+	STEP_PUT,    /* put or replace the installation */
+	STEP_REMOVE, /* remove it, and its token */
+	STEP_TOKEN,  /* put its token */
+	STEP_KINDS   /* how many there are */
 };
 
 /* What a writer tells; short enough for one write(2). */
 struct note {
 	enum kind kind;
-	int item;		/* 0 to OWN - 1 */
-	int version;		/* of what is put */
+	int item;    /* 0 to OWN - 1 */
+	int version; /* of what is put */
 	bool finished;
-	int status;		/* when finished */
-	long ms;		/* it took, when finished */
+	int status; /* when finished */
+	long ms;    /* it took, when finished */
 };
 
 /* What must be in the store of one installation; version 0: nothing. */
@@ -60,21 +60,21 @@ struct item {
 
 struct writer {
 	pid_t pid;
-	int notes;		/* read end of its pipe */
-	int first;		/* number of its first installation */
+	int notes; /* read end of its pipe */
+	int first; /* number of its first installation */
 	struct item items[OWN];
-	int version;		/* the last one that was given out */
-	long long killed_at;	/* moment at which it will be */
+	int version;	     /* the last one that was given out */
+	long long killed_at; /* moment at which it will be */
 };
 
 struct score {
 	long kills;
 	long in_flight;
-	long taken;		/* steps in flight that had happened */
+	long taken; /* steps in flight that had happened */
 	long acknowledged[STEP_KINDS];
-	long errors;		/* steps that failed */
-	long wrong;		/* records that were not as they must be */
-	long slowest;		/* milliseconds of any step */
+	long errors;  /* steps that failed */
+	long wrong;   /* records that were not as they must be */
+	long slowest; /* milliseconds of any step */
 };
 
 /* What a reader reports at its end. */
@@ -110,8 +110,8 @@ static int
 run_step(const struct store *st, int number, const struct item *item,
     const struct note *note)
 {
-	const int version = note->kind == STEP_REMOVE ?
-	    item->installation : note->version;
+	const int version =
+	    note->kind == STEP_REMOVE ? item->installation : note->version;
 	const struct installation inst = sample(number, version);
 	struct token token;
 
@@ -238,9 +238,8 @@ read_on(const struct store *st, int stop, int report)
 	struct reading r = { 0 };
 
 	srandom((unsigned int)getpid());
-	while (poll(&pfd, 1, 1) == 0)	/* leave writers some CPU */
-		read_one(st, (int)(random() % (ANCHORS + WRITERS * OWN)),
-		    &r);
+	while (poll(&pfd, 1, 1) == 0) /* leave writers some CPU */
+		read_one(st, (int)(random() % (ANCHORS + WRITERS * OWN)), &r);
 	_exit(write(report, &r, sizeof(r)) == (ssize_t)sizeof(r) ? 0 : 1);
 }
 
@@ -308,22 +307,23 @@ check_item(const struct store *st, int number, struct item *item,
     const struct note *in_flight, struct score *score)
 {
 	const struct item got = { stored_version(st, number),
-	    stored_token(st, number) };
+		stored_token(st, number) };
 	struct item after = *item;
 
 	if (in_flight != NULL)
 		apply(&after, in_flight);
 	if ((got.installation != item->installation &&
-	    got.installation != after.installation) ||
+		got.installation != after.installation) ||
 	    (got.token != item->token && got.token != after.token)) {
 		score->wrong++;
-		diag("installation %d is of version %d, token %d; expected "
-		    "%d, %d or %d, %d", number, got.installation, got.token,
-		    item->installation, item->token, after.installation,
-		    after.token);
+		diag(
+		    "installation %d is of version %d, token %d; expected "
+		    "%d, %d or %d, %d",
+		    number, got.installation, got.token, item->installation,
+		    item->token, after.installation, after.token);
 	}
-	score->taken += in_flight != NULL &&
-	    memcmp(&got, item, sizeof(got)) != 0;
+	score->taken +=
+	    in_flight != NULL && memcmp(&got, item, sizeof(got)) != 0;
 	*item = got;
 }
 
@@ -350,7 +350,7 @@ sleep_until(long long moment)
 {
 	const long long ms = moment - now_ms();
 	const struct timespec pause = { (time_t)(ms / 1000),
-	    (long)(ms % 1000) * 1000000 };
+		(long)(ms % 1000) * 1000000 };
 
 	if (ms > 0)
 		nanosleep(&pause, NULL);
@@ -361,8 +361,7 @@ sleep_until(long long moment)
  * is in its way.  It is killed when it has been waited for in vain.
  */
 static void
-write_once(const struct store *st, int number, int version,
-    struct score *score)
+write_once(const struct store *st, int number, int version, struct score *score)
 {
 	const long long begin = now_ms();
 	long ms = 0;
@@ -427,8 +426,8 @@ static bool
 tidy(const struct scratch *s)
 {
 	static const char *const leftovers[] = { "installations.db.tmp",
-	    "__db.installations.db.tmp", "tokens.db.tmp",
-	    "__db.tokens.db.tmp" };
+		"__db.installations.db.tmp", "tokens.db.tmp",
+		"__db.tokens.db.tmp" };
 	const struct token token = sample_token(0, 1);
 	char path[SCRATCH_PATH];
 	bool found = false;
@@ -438,8 +437,7 @@ tidy(const struct scratch *s)
 	    store_put_token(&s->st, "i", &token) != 0)
 		return false;
 	for (i = 0; i < sizeof(leftovers) / sizeof(leftovers[0]); i++)
-		found |= access(scratch_path(s, leftovers[i], path), F_OK) ==
-		    0;
+		found |= access(scratch_path(s, leftovers[i], path), F_OK) == 0;
 	return !found;
 }
 
@@ -479,28 +477,32 @@ judge(const struct score *score, const struct reading *r, long kills)
 	    "%ld of them within a step, which had taken effect %ld times",
 	    score->in_flight, score->taken);
 	ok(score->acknowledged[STEP_PUT] > 0 &&
-	    score->acknowledged[STEP_REMOVE] > 0 &&
-	    score->acknowledged[STEP_TOKEN] > 0,
+		score->acknowledged[STEP_REMOVE] > 0 &&
+		score->acknowledged[STEP_TOKEN] > 0,
 	    "acknowledged: %ld puts, %ld removals, %ld tokens",
 	    score->acknowledged[STEP_PUT], score->acknowledged[STEP_REMOVE],
 	    score->acknowledged[STEP_TOKEN]);
 	is_int(score->errors, 0, "no writer got an error");
-	is_int(score->wrong, 0, "nothing acknowledged is missing, nothing "
+	is_int(score->wrong, 0,
+	    "nothing acknowledged is missing, nothing "
 	    "removed is back");
-	ok(r->found > 0 && r->missing > 0, "readers found %ld records, and "
-	    "%ld times that there is none", r->found, r->missing);
+	ok(r->found > 0 && r->missing > 0,
+	    "readers found %ld records, and "
+	    "%ld times that there is none",
+	    r->found, r->missing);
 	is_int(r->wrong, 0, "no reader got an error or a wrong record");
-	ok(score->slowest <= LONGEST_WAIT_MS &&
-	    r->slowest <= LONGEST_WAIT_MS, "nobody waited for more than 10 s "
-	    "(writers %ld ms, readers %ld ms)", score->slowest, r->slowest);
+	ok(score->slowest <= LONGEST_WAIT_MS && r->slowest <= LONGEST_WAIT_MS,
+	    "nobody waited for more than 10 s "
+	    "(writers %ld ms, readers %ld ms)",
+	    score->slowest, r->slowest);
 }
 
 int
 main(int argc, char *argv[])
 {
 	const long kills = argc > 1 ? strtol(argv[1], NULL, 10) : KILLS;
-	const long seed = argc > 2 ? strtol(argv[2], NULL, 10) :
-	    (long)time(NULL);
+	const long seed =
+	    argc > 2 ? strtol(argv[2], NULL, 10) : (long)time(NULL);
 	struct score score = { 0 };
 	struct reading reading;
 	int i, stop[2], report[2];

@@ -84,8 +84,8 @@ image_read(const char *path)
 static inline void
 image_write(const char *path, const void *data, size_t len)
 {
-	const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-	    0600);
+	const int fd =
+	    open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	if (fd < 0 || write(fd, data, len) != (ssize_t)len)
 		die(path);
@@ -113,8 +113,8 @@ sample(int i, int version)
 	memset(&inst, 0, sizeof(inst));
 	snprintf(inst.oauth_id, sizeof(inst.oauth_id),
 	    "f3100c47-9936-40e8-a8aa-%012d", i);
-	snprintf(inst.oauth_secret, sizeof(inst.oauth_secret),
-	    "secret-%d-%d", i, version);
+	snprintf(inst.oauth_secret, sizeof(inst.oauth_secret), "secret-%d-%d",
+	    i, version);
 	strcpy(inst.capabilities_url,
 	    "https://api.hipchat.com/v2/capabilities");
 	inst.group_id = 46617;
@@ -155,7 +155,7 @@ put_over(const struct store *st, const struct installation *inst)
 	const int status = store_find(st, inst->oauth_id, &old);
 
 	return status == 0 || status == 404 ? store_put(st, inst, &old) :
-	    status;
+					      status;
 }
 
 static inline int

@@ -50,7 +50,7 @@ is_well(void)
 
 	while (streak < 10 && now_ms() < deadline) {
 		if (status_of(request(soak.addon, "GET", "/capabilities", "",
-		    NULL)) == 200) {
+			NULL)) == 200) {
 			streak++;
 		} else {
 			streak = 0;
@@ -72,7 +72,7 @@ run_part(uint64_t *state)
 	soak.end = now_ms() + soak.seconds * 1000;
 	for (i = 0; i < soak.client_count; i++)
 		if (pthread_create(&threads[i], NULL, run_client,
-		    &soak.clients[i]) != 0)
+			&soak.clients[i]) != 0)
 			die("pthread_create");
 	while (now_ms() < soak.end) {
 		if (part->fill)
@@ -89,7 +89,8 @@ run_part(uint64_t *state)
 	ok(is_well(), "%s: the add-on serves", part->name);
 	is_int(atomic_load(&soak.odd) - before, 0,
 	    "%s: answers are as they should be", part->name);
-	is_int(atomic_load(&soak.hung), 0, "%s: nobody is left waiting", part->name);
+	is_int(atomic_load(&soak.hung), 0, "%s: nobody is left waiting",
+	    part->name);
 }
 
 /* ---- the end ---- */
@@ -123,8 +124,9 @@ run_courier(void)
 	if ((pid = fork()) < 0)
 		die("fork");
 	if (pid == 0) {
-		if (geteuid() != sb.st_uid && (setgroups(0, NULL) != 0 ||
-		    setgid(sb.st_gid) != 0 || setuid(sb.st_uid) != 0))
+		if (geteuid() != sb.st_uid &&
+		    (setgroups(0, NULL) != 0 || setgid(sb.st_gid) != 0 ||
+			setuid(sb.st_uid) != 0))
 			_exit(126);
 		setenv("HIPCHAT_DATA_DIR", soak.data, 1);
 		setenv("HIPCHAT_ALLOWED_HOSTS", soak.hipchat_url, 1);
@@ -167,8 +169,8 @@ check_tenants(void)
 			if (c->guests[k].gone) {
 				gone++;
 				back += post_webhook(c->guests[k].id,
-				    c->guests[k].secret, c->room, FORGED,
-				    3600) != 401;
+					    c->guests[k].secret, c->room,
+					    FORGED, 3600) != 401;
 			} else {
 				works++;
 				lost += say(c, &c->guests[k]) != 204;
@@ -185,8 +187,8 @@ static struct json_object *
 count_texts(int64_t room, int *forged)
 {
 	char *path = text("/control/rooms/%lld", (long long)room);
-	const struct answer answer = request(soak.hipchat, "GET", path, "",
-	    NULL);
+	const struct answer answer =
+	    request(soak.hipchat, "GET", path, "", NULL);
 	struct json_object *doc = json_tokener_parse(answer.body), *list = NULL;
 	struct json_object *counts = json_object_new_object(), *value;
 	const char *message;
@@ -225,7 +227,7 @@ check_messages(void)
 			const struct said *said = &c->said[k];
 
 			if (!json_object_object_get_ex(counts, said->text,
-			    &value))
+				&value))
 				lost++;
 			else if (json_object_get_int(value) == 1)
 				continue;
@@ -263,8 +265,8 @@ number(const char *name, int otherwise)
 {
 	const char *value = getenv(name);
 
-	return value != NULL && *value != '\0' ?
-	    (int)strtol(value, NULL, 10) : otherwise;
+	return value != NULL && *value != '\0' ? (int)strtol(value, NULL, 10) :
+						 otherwise;
 }
 
 static int
@@ -309,8 +311,8 @@ set_clients_up(uint64_t seed)
 		c->number = i;
 		c->dice = seed * 1000003 + (uint64_t)i + 1;
 		body = text("{\"name\":\"Room %d\"}", i);
-		answer = request(soak.hipchat, "POST", "/control/rooms", "",
-		    body);
+		answer =
+		    request(soak.hipchat, "POST", "/control/rooms", "", body);
 		c->room = get_number(answer.body, "id");
 		free(answer.body);
 		free(body);
@@ -335,7 +337,8 @@ main(void)
 	set_clients_up(seed);
 	for (soak.part = 0; soak.part < PARTS; soak.part++) {
 		if (parts[soak.part].fill && !disk) {
-			skip(parts[soak.part].name, "no file system of our "
+			skip(parts[soak.part].name,
+			    "no file system of our "
 			    "own can be mounted here");
 			continue;
 		}

@@ -25,8 +25,7 @@ static struct {
 } tap;
 
 /* One or more lines of comment. */
-static inline void TAP_FORMAT(1, 2)
-diag(const char *fmt, ...)
+static inline void TAP_FORMAT(1, 2) diag(const char *fmt, ...)
 {
 	char text[8192];
 	char *line, *rest = text;
@@ -40,20 +39,19 @@ diag(const char *fmt, ...)
 	fflush(stdout);
 }
 
-static inline bool TAP_FORMAT(2, 0)
-tap_result(bool passed, const char *fmt, va_list ap)
+static inline bool
+    TAP_FORMAT(2, 0) tap_result(bool passed, const char *fmt, va_list ap)
 {
 	tap.run++;
 	tap.failed += !passed;
 	printf("%sok %d - ", passed ? "" : "not ", tap.run);
 	vprintf(fmt, ap);
 	putchar('\n');
-	fflush(stdout);	/* a fork must not inherit unwritten text */
+	fflush(stdout); /* a fork must not inherit unwritten text */
 	return passed;
 }
 
-static inline bool TAP_FORMAT(2, 3)
-ok(bool passed, const char *fmt, ...)
+static inline bool TAP_FORMAT(2, 3) ok(bool passed, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -64,7 +62,7 @@ ok(bool passed, const char *fmt, ...)
 }
 
 static inline bool TAP_FORMAT(3, 4)
-is_int(long long got, long long expected, const char *fmt, ...)
+    is_int(long long got, long long expected, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -78,18 +76,18 @@ is_int(long long got, long long expected, const char *fmt, ...)
 
 /* Either may be NULL. */
 static inline bool TAP_FORMAT(3, 4)
-is_str(const char *got, const char *expected, const char *fmt, ...)
+    is_str(const char *got, const char *expected, const char *fmt, ...)
 {
 	const bool same = got != NULL && expected != NULL ?
-	    strcmp(got, expected) == 0 : got == expected;
+	    strcmp(got, expected) == 0 :
+	    got == expected;
 	va_list ap;
 
 	va_start(ap, fmt);
 	tap_result(same, fmt, ap);
 	va_end(ap);
 	if (!same)
-		diag("got:      %s\nexpected: %s",
-		    got != NULL ? got : "(NULL)",
+		diag("got:      %s\nexpected: %s", got != NULL ? got : "(NULL)",
 		    expected != NULL ? expected : "(NULL)");
 	return same;
 }
@@ -103,8 +101,7 @@ skip(const char *name, const char *reason)
 }
 
 /* If a test does not get what it needs: there will be no plan. */
-static inline void __attribute__((noreturn))
-die(const char *what)
+static inline void __attribute__((noreturn)) die(const char *what)
 {
 	perror(what);
 	exit(1);

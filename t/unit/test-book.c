@@ -112,10 +112,12 @@ test_cache(const struct book *book)
 	image_write(path, "damaged", 7);
 	cache.cache = true;
 	capture_start(&log);
-	is_int(book_get(book, "key", value), 500, "a damaged book can't be "
+	is_int(book_get(book, "key", value), 500,
+	    "a damaged book can't be "
 	    "read");
 	is_int(book_swap(book, "key", NULL, "1"), 500, "... nor written");
-	is_int(book_swap(&cache, "key", "1", "2"), 409, "a damaged cache is "
+	is_int(book_swap(&cache, "key", "1", "2"), 409,
+	    "a damaged cache is "
 	    "an empty one");
 	is_int(book_swap(&cache, "key", NULL, "1"), 0, "... to be filled");
 	capture_stop(&log);

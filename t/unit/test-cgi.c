@@ -11,7 +11,7 @@ static const struct {
 	const char *encoded;
 	const char *name;
 	int found;
-	const char *value;	/* where found is 1 */
+	const char *value; /* where found is 1 */
 } table[] = {
 	{ "", "a", 0, NULL },
 	{ "a=1", "a", 1, "1" },
@@ -60,7 +60,9 @@ static const struct {
 	{ "a=%0x41", "a", -1, NULL },
 	{ "a=%u0041", "a", -1, NULL },
 	{ "a=% 41", "a", -1, NULL },
-	{ "a=%\xef\xbc\x91" "1", "a", -1, NULL },
+	{ "a=%\xef\xbc\x91"
+	  "1",
+	    "a", -1, NULL },
 
 	/* a NUL */
 	{ "a=%00", "a", -1, NULL },
@@ -108,7 +110,7 @@ find_long(const char *text, size_t len, char out[CGI_URL_MAX])
 static void
 test_length(void)
 {
-	char *const out = malloc(CGI_URL_MAX);	/* which sanitizers watch */
+	char *const out = malloc(CGI_URL_MAX); /* which sanitizers watch */
 
 	if (out == NULL)
 		die("malloc");
@@ -126,10 +128,10 @@ test_length(void)
 /* ---- the base URL ---- */
 
 static const struct {
-	const char *scheme;	/* "on": HTTPS instead of REQUEST_SCHEME */
+	const char *scheme; /* "on": HTTPS instead of REQUEST_SCHEME */
 	const char *host;
 	const char *script;
-	const char *url;	/* NULL: 400 */
+	const char *url; /* NULL: 400 */
 	const char *key;
 } requests[] = {
 	{ "https", "addon.example.com", "/capabilities",
@@ -223,10 +225,11 @@ test_requests(void)
 		status = derive(requests[i].scheme, requests[i].host,
 		    requests[i].script, url, &log);
 		is_int(status, requests[i].url != NULL ? 0 : 400,
-		    "request %zu: %s", i, requests[i].url != NULL ?
-		    requests[i].url : "no base URL");
-		is_line(log.text, requests[i].url != NULL ? "" :
-		    "400: no base URL: ", "... logged, if that is so");
+		    "request %zu: %s", i,
+		    requests[i].url != NULL ? requests[i].url : "no base URL");
+		is_line(log.text,
+		    requests[i].url != NULL ? "" : "400: no base URL: ",
+		    "... logged, if that is so");
 		if (requests[i].url == NULL)
 			continue;
 		is_str(url, requests[i].url, "... the base URL");
@@ -328,8 +331,7 @@ test_statuses(void)
 
 	for (i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
 		answer(statuses[i].status, line);
-		is_str(line, statuses[i].line, "status %d",
-		    statuses[i].status);
+		is_str(line, statuses[i].line, "status %d", statuses[i].status);
 	}
 }
 

@@ -25,8 +25,8 @@ clear(void)
 static void
 write_bytes(const char *text, size_t len)
 {
-	const int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-	    0600);
+	const int fd =
+	    open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	if (fd < 0 || write(fd, text, len) != (ssize_t)len)
 		die(file);
@@ -65,8 +65,7 @@ static const struct {
 	{ "HIPCHAT_ADDON_NAME=/*\n", "/*" },
 	{ "HIPCHAT_ADDON_NAME=[a-z]*\n", "[a-z]*" },
 	{ "HIPCHAT_ADDON_NAME==a=b\n", "=a=b" },
-	{ "HIPCHAT_ADDON_NAME=https://[::1]:8081/x\n",
-	    "https://[::1]:8081/x" },
+	{ "HIPCHAT_ADDON_NAME=https://[::1]:8081/x\n", "https://[::1]:8081/x" },
 	{ "HIPCHAT_ADDON_NAME='a'\n", "a" },
 	{ "HIPCHAT_ADDON_NAME=\"a\"  \n", "a" },
 	{ "HIPCHAT_ADDON_NAME=' a  b\t'\t\n", " a  b\t" },
@@ -77,7 +76,10 @@ static const struct {
 	    "#~!&|;<>(){}*?[]^a=b" },
 	{ "HIPCHAT_ADDON_NAME=\"#~!&|;<>(){}*?[]^a=b\"\n",
 	    "#~!&|;<>(){}*?[]^a=b" },
-	{ "HIPCHAT_ADDON_NAME='\xc3\x89" "cho'\n", "\xc3\x89" "cho" },
+	{ "HIPCHAT_ADDON_NAME='\xc3\x89"
+	  "cho'\n",
+	    "\xc3\x89"
+	    "cho" },
 	{ "HIPCHAT_DEBUG=1\nHIPCHAT_ADDON_NAME=a\n", "a" },
 	{ "HIPCHAT_ADDON_KEY=k\nHIPCHAT_ADDON_NAME=\n", NULL },
 };
@@ -86,8 +88,10 @@ static const struct {
 static void
 ask_shell(char *name, size_t size)
 {
-	FILE *out = popen("set -a; . \"$HIPCHAT_CONFIG\" && "
-	    "exec /usr/bin/env printenv HIPCHAT_ADDON_NAME", "r");
+	FILE *out = popen(
+	    "set -a; . \"$HIPCHAT_CONFIG\" && "
+	    "exec /usr/bin/env printenv HIPCHAT_ADDON_NAME",
+	    "r");
 	size_t len;
 
 	if (out == NULL)
@@ -110,8 +114,9 @@ test_good(void)
 		write_file(good[i].text);
 		clear();
 		is_int(config_read(&cfg), 0, "file %zu is accepted", i);
-		is_str(cfg.addon_name, want != NULL ? want :
-		    "HipChat CGI Sample Integration", "... its value");
+		is_str(cfg.addon_name,
+		    want != NULL ? want : "HipChat CGI Sample Integration",
+		    "... its value");
 		ask_shell(name, sizeof(name));
 		is_str(name, want != NULL ? want : "", "... to a shell, too");
 	}
@@ -121,7 +126,7 @@ test_good(void)
 
 static const struct {
 	const char *text;
-	const char *logged;	/* behind the file's name */
+	const char *logged; /* behind the file's name */
 } bad[] = {
 	{ "HIPCHAT_ADDON_NAME", ":1: neither" },
 	{ "\n#\nhello\n", ":3: neither" },
@@ -162,7 +167,9 @@ static const struct {
 	{ "HIPCHAT_DEBUG='a''b'\n", ":1: HIPCHAT_DEBUG: but for" },
 	{ "HIPCHAT_DEBUG='a'b\n", ":1: HIPCHAT_DEBUG: but for" },
 	{ "HIPCHAT_DEBUG=a\"b\"\n", ":1: HIPCHAT_DEBUG: but for" },
-	{ "HIPCHAT_ADDON_NAME=\xc3\x89" "cho\n", ":1: HIPCHAT_ADDON_NAME: but" },
+	{ "HIPCHAT_ADDON_NAME=\xc3\x89"
+	  "cho\n",
+	    ":1: HIPCHAT_ADDON_NAME: but" },
 	{ "HIPCHAT_ADDON_NAME='caf\xe9'\n", ":1: not UTF-8" },
 	{ "# caf\xe9\n", ":1: not UTF-8" },
 	{ "# two\\\nHIPCHAT_DEBUG=1\n", ":1: a comment ends" },
@@ -257,7 +264,7 @@ test_place(void)
 	if (unlink(file) != 0)
 		die(file);
 	file[strlen(file) - strlen("conf")] = '\0';
-	strcat(file, "real");	/* what it was a link to */
+	strcat(file, "real"); /* what it was a link to */
 	unlink(file);
 	strcpy(file + strlen(file) - strlen("real"), "conf");
 }
@@ -269,8 +276,8 @@ test_rights(void)
 		mode_t mode;
 		bool good;
 	} modes[] = { { 0600, true }, { 0644, true }, { 0444, true },
-	    { 0755, true }, { 0620, false }, { 0602, false }, { 0666, false },
-	    { 0664, false } };
+		{ 0755, true }, { 0620, false }, { 0602, false },
+		{ 0666, false }, { 0664, false } };
 	struct config cfg;
 	char name[16];
 	size_t i;
@@ -301,7 +308,8 @@ test_precedence(void)
 {
 	struct config cfg;
 
-	write_file("HIPCHAT_ADDON_NAME=file\nHIPCHAT_DATA_DIR=/file\n"
+	write_file(
+	    "HIPCHAT_ADDON_NAME=file\nHIPCHAT_DATA_DIR=/file\n"
 	    "HIPCHAT_MESSAGE_TTL=60\nHIPCHAT_ALLOWED_HOSTS=*.example.com\n"
 	    "HIPCHAT_WEBHOOK_AUTH=none\nHIPCHAT_COURIER_IDLE=soon\n"
 	    "HIPCHAT_BASE_URL=https://addon.example.com/x\n");

@@ -26,10 +26,11 @@ static void
 test_defaults(void)
 {
 	static const char *const names[] = { "HIPCHAT_BASE_URL",
-	    "HIPCHAT_ADDON_KEY", "HIPCHAT_ADDON_NAME", "HIPCHAT_DATA_DIR",
-	    "HIPCHAT_TEMPLATE_DIR", "HIPCHAT_ALLOWED_HOSTS",
-	    "HIPCHAT_CA_FILE", "HIPCHAT_WEBHOOK_AUTH", "HIPCHAT_MESSAGE_TTL",
-	    "HIPCHAT_COURIER", "HIPCHAT_COURIER_IDLE", "HIPCHAT_DEBUG" };
+		"HIPCHAT_ADDON_KEY", "HIPCHAT_ADDON_NAME", "HIPCHAT_DATA_DIR",
+		"HIPCHAT_TEMPLATE_DIR", "HIPCHAT_ALLOWED_HOSTS",
+		"HIPCHAT_CA_FILE", "HIPCHAT_WEBHOOK_AUTH",
+		"HIPCHAT_MESSAGE_TTL", "HIPCHAT_COURIER",
+		"HIPCHAT_COURIER_IDLE", "HIPCHAT_DEBUG" };
 	struct config cfg;
 	size_t i;
 	int empty;
@@ -38,8 +39,8 @@ test_defaults(void)
 		clear();
 		for (i = 0; empty && i < sizeof(names) / sizeof(names[0]); i++)
 			set(names[i], "");
-		is_int(config_read(&cfg), 0, empty ? "all settings empty" :
-		    "no setting at all");
+		is_int(config_read(&cfg), 0,
+		    empty ? "all settings empty" : "no setting at all");
 		is_str(cfg.base_url, "", "... no base URL yet");
 		is_str(cfg.addon_key, "", "... no key yet");
 		is_str(cfg.addon_name, "HipChat CGI Sample Integration",
@@ -64,7 +65,9 @@ test_good(void)
 	clear();
 	set("HIPCHAT_BASE_URL", "https://addon.example.com:8443/hip/chat");
 	set("HIPCHAT_ADDON_KEY", "com.example.echo");
-	set("HIPCHAT_ADDON_NAME", "\xc3\x89" "cho \"2\"");
+	set("HIPCHAT_ADDON_NAME",
+	    "\xc3\x89"
+	    "cho \"2\"");
 	set("HIPCHAT_DATA_DIR", "/d");
 	set("HIPCHAT_TEMPLATE_DIR", "/t");
 	set("HIPCHAT_ALLOWED_HOSTS", "chat.example.com http://127.0.0.1:1");
@@ -78,7 +81,10 @@ test_good(void)
 	is_str(cfg.base_url, "https://addon.example.com:8443/hip/chat",
 	    "HIPCHAT_BASE_URL");
 	is_str(cfg.addon_key, "com.example.echo", "HIPCHAT_ADDON_KEY");
-	is_str(cfg.addon_name, "\xc3\x89" "cho \"2\"", "HIPCHAT_ADDON_NAME");
+	is_str(cfg.addon_name,
+	    "\xc3\x89"
+	    "cho \"2\"",
+	    "HIPCHAT_ADDON_NAME");
 	is_str(cfg.data_dir, "/d", "HIPCHAT_DATA_DIR");
 	is_str(cfg.template_dir, "/t", "HIPCHAT_TEMPLATE_DIR");
 	is_str(cfg.allowed_hosts, "chat.example.com http://127.0.0.1:1",
@@ -183,7 +189,7 @@ test_bad(void)
 	text[CONFIG_URL_MAX] = '\0';
 	refused("HIPCHAT_ADDON_KEY", text, "of 512 bytes");
 	memcpy(text, "https://", 8);
-	text[8 + 253] = '/';	/* the longest host, and a path */
+	text[8 + 253] = '/'; /* the longest host, and a path */
 	refused("HIPCHAT_BASE_URL", text, "of 512 bytes");
 
 	text[CONFIG_URL_MAX - 1] = '\0';

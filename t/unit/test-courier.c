@@ -73,7 +73,7 @@ test_terminal(const struct scratch *s)
 
 	if (terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0)
 		err = open(ptsname(terminal), O_RDWR | O_NOCTTY);
-	if (err < 0) {		/* a bare chroot has no /dev/pts */
+	if (err < 0) { /* a bare chroot has no /dev/pts */
 		skip("with a terminal", "there is none to be had here");
 		return;
 	}
@@ -84,8 +84,9 @@ test_terminal(const struct scratch *s)
 	text[n > 0 ? n : 0] = '\0';
 	ok(strncmp(text, "20", 2) == 0 && strstr(text, "Z courier: ") != NULL,
 	    "... its lines go there, each with the time");
-	if (!ok(strstr(text, ": dropped, " ID " is not installed, webhook ") != NULL,
-	    "... each event has one"))
+	if (!ok(strstr(text, ": dropped, " ID " is not installed, webhook ") !=
+		    NULL,
+		"... each event has one"))
 		diag("%s", text);
 	ok(access(scratch_path(s, "courier.log", path), F_OK) != 0,
 	    "... and no file is begun");
@@ -104,7 +105,8 @@ test_file(const struct scratch *s)
 	is_int(run(null), 0, "without a terminal: exit status");
 	log = image_read(scratch_path(s, "courier.log", path));
 	log.data[log.len] = '\0';
-	ok(strstr(log.data, ": dropped, " ID " is not installed, webhook \n") != NULL,
+	ok(strstr(log.data, ": dropped, " ID " is not installed, webhook \n") !=
+		NULL,
 	    "... its lines go to courier.log");
 	ok(strncmp(log.data, "20", 2) == 0, "... with the time before them");
 	free(log.data);

@@ -15,10 +15,10 @@
 #include "tap.h"
 
 static struct {
-	int made;		/* directories, since one was synced */
-	int synced;		/* directories, since one was made */
-	bool before_trigger;	/* all were, when the trigger was made */
-	int error;		/* of fsync(2); 0: it works */
+	int made;	     /* directories, since one was synced */
+	int synced;	     /* directories, since one was made */
+	bool before_trigger; /* all were, when the trigger was made */
+	int error;	     /* of fsync(2); 0: it works */
 } disk;
 
 int
@@ -53,7 +53,8 @@ test_making(void)
 	scratch_open(&s);
 	is_int(outbox_open(&box, &s.data), 0, "an outbox is made");
 	is_int(disk.made, 5, "... of five directories");
-	ok(disk.before_trigger, "... which are in their parents, on disk, "
+	ok(disk.before_trigger,
+	    "... which are in their parents, on disk, "
 	    "before the trigger says so");
 	outbox_close(&box);
 	disk.synced = 0;

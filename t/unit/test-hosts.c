@@ -46,7 +46,8 @@ static const char *const bad[] = {
 	"api.hipchat.com,chat.example.com",
 	"api.hipchat.com\nchat.example.com",
 	"api_1.hipchat.com",
-	"b\xc3\xbc" "cher.example",
+	"b\xc3\xbc"
+	"cher.example",
 	"api%2ehipchat.com",
 	"http://",
 	"https://",
@@ -83,9 +84,9 @@ static const char *const bad[] = {
 	"api.hipchat.com http://",
 	"http:// api.hipchat.com",
 	"0123456789012345678901234567890123456789012345678901234567890123."
-	    "0123456789012345678901234567890123456789012345678901234567890123."
-	    "0123456789012345678901234567890123456789012345678901234567890123."
-	    "01234567890123456789012345678901234567890123456789012345678901",
+	"0123456789012345678901234567890123456789012345678901234567890123."
+	"0123456789012345678901234567890123456789012345678901234567890123."
+	"01234567890123456789012345678901234567890123456789012345678901",
 };
 
 static void
@@ -156,16 +157,13 @@ static const struct {
 	{ "http://127.0.0.1:8081", "http", "localhost", 8081, HOSTS_NO },
 	{ "http://127.0.0.1", "http", "127.0.0.1", 80, HOSTS_ORIGIN },
 	{ "http://127.0.0.1", "https", "127.0.0.1", 443, HOSTS_NO },
-	{ "https://chat.example", "https", "chat.example", 443,
-	    HOSTS_ORIGIN },
-	{ "https://chat.example", "https", "CHAT.example", 443,
-	    HOSTS_ORIGIN },
+	{ "https://chat.example", "https", "chat.example", 443, HOSTS_ORIGIN },
+	{ "https://chat.example", "https", "CHAT.example", 443, HOSTS_ORIGIN },
 	{ "https://chat.example", "http", "chat.example", 80, HOSTS_NO },
 	{ "https://chat.example", "https", "x.chat.example", 443, HOSTS_NO },
 	{ "https://chat.example:8443", "https", "chat.example", 8443,
 	    HOSTS_ORIGIN },
-	{ "https://chat.example:8443", "https", "chat.example", 443,
-	    HOSTS_NO },
+	{ "https://chat.example:8443", "https", "chat.example", 443, HOSTS_NO },
 	{ "http://[::1]:8081", "http", "[::1]", 8081, HOSTS_ORIGIN },
 	{ "http://[FD00::A]:8081", "http", "[fd00::a]", 8081, HOSTS_ORIGIN },
 	{ "http://[::1]:8081", "http", "::1", 8081, HOSTS_NO },
@@ -195,15 +193,15 @@ test_match(void)
 
 	for (i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++)
 		is_int(hosts_match(verdicts[i].list, verdicts[i].scheme,
-		    verdicts[i].host, verdicts[i].port), verdicts[i].verdict,
-		    "%s of %s://%s:%u", verdicts[i].list != NULL ?
-		    verdicts[i].list : "(NULL)", verdicts[i].scheme,
-		    verdicts[i].host, verdicts[i].port);
+			   verdicts[i].host, verdicts[i].port),
+		    verdicts[i].verdict, "%s of %s://%s:%u",
+		    verdicts[i].list != NULL ? verdicts[i].list : "(NULL)",
+		    verdicts[i].scheme, verdicts[i].host, verdicts[i].port);
 }
 
 static const struct {
 	const char *list;
-	const char *bad;	/* NULL: none */
+	const char *bad; /* NULL: none */
 } malformed[] = {
 	{ "api.hipchat.com", NULL },
 	{ " a.example  *.b.example\t", NULL },

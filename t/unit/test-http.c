@@ -25,10 +25,10 @@
 
 /* The only way to functions that libcurl calls is a variable. */
 static struct {
-	const char *addresses[3];	/* what every name resolves to */
-	int lookups;			/* of names */
-	int connections;		/* tried */
-	bool away;			/* and none succeeds */
+	const char *addresses[3]; /* what every name resolves to */
+	int lookups;		  /* of names */
+	int connections;	  /* tried */
+	bool away;		  /* and none succeeds */
 } net;
 
 /* ISO C has no cast from dlsym()'s result to a function. */
@@ -50,7 +50,7 @@ getaddrinfo(const char *restrict host, const char *restrict service,
 	int (*function)(const char *, const char *, const struct addrinfo *,
 	    struct addrinfo **);
 	struct addrinfo numeric = { .ai_socktype = SOCK_STREAM,
-	    .ai_flags = AI_NUMERICHOST };
+		.ai_flags = AI_NUMERICHOST };
 	struct addrinfo **next = list;
 	size_t i;
 
@@ -86,7 +86,8 @@ socket(int family, int type, int protocol)
 
 /* ---- URLs ---- */
 
-static const char list[] = "api.hipchat.com *.chat.example 127.0.0.1 [::1] "
+static const char list[] =
+    "api.hipchat.com *.chat.example 127.0.0.1 [::1] "
     "xn--bcher-kva.example http://127.0.0.1:8081 https://private.example "
     "https://port.example:8443 http://[::1]:8081";
 
@@ -210,8 +211,12 @@ static const struct {
 
 	/* names in other scripts */
 	{ "https://xn--bcher-kva.example/", true },
-	{ "https://b\xc3\xbc" "cher.example/", false },
-	{ "https://\xc2\xaa" "pi.hipchat.com/", false },
+	{ "https://b\xc3\xbc"
+	  "cher.example/",
+	    false },
+	{ "https://\xc2\xaa"
+	  "pi.hipchat.com/",
+	    false },
 	{ "https://api\xe3\x80\x82hipchat.com/", false },
 	{ "https://api.hipchat.\xef\xbd\x83om/", false },
 
@@ -276,11 +281,11 @@ static void
 test_spellings(void)
 {
 	static const char *const spellings[] = { "https://2130706433/",
-	    "https://0x7f000001/", "https://0x7f.1/", "https://127.1/",
-	    "https://0177.0.0.1/", "https://017700000001/",
-	    "https://127.0.0.1./", "https://%31%32%37.0.0.1/",
-	    "https://[::ffff:127.0.0.1]/", "https://[::127.0.0.1]/",
-	    "https://[0:0:0:0:0:0:0:1]/", "https://[::1%25lo]/" };
+		"https://0x7f000001/", "https://0x7f.1/", "https://127.1/",
+		"https://0177.0.0.1/", "https://017700000001/",
+		"https://127.0.0.1./", "https://%31%32%37.0.0.1/",
+		"https://[::ffff:127.0.0.1]/", "https://[::127.0.0.1]/",
+		"https://[0:0:0:0:0:0:0:1]/", "https://[::1%25lo]/" };
 	struct config cfg = { .allowed_hosts = "127.0.0.1 [::1] *.0.0.1" };
 	struct http_request request = { .body = NULL };
 	struct http_call call;
@@ -297,7 +302,7 @@ test_spellings(void)
 		http_free(&call);
 		capture_stop(&log);
 		ok((status == HOST_NOT_ALLOWED || status == 502) &&
-		    net.connections == 0,
+			net.connections == 0,
 		    "%s is not connected to", spellings[i]);
 		ok(*log.text != '\0', "... which is logged");
 	}
@@ -411,8 +416,9 @@ static int
 call_resolved(const char *first, const char *second, const char *allowed,
     struct capture *log, int *status)
 {
-	const struct http_request request = { .url =
-	    "https://api.hipchat.com/v2/capabilities?secret=1" };
+	const struct http_request request = {
+		.url = "https://api.hipchat.com/v2/capabilities?secret=1"
+	};
 	const struct config cfg = { .allowed_hosts = allowed };
 	struct http_call call;
 
@@ -444,7 +450,7 @@ test_addresses(void)
 		if (strstr(log.text, "secret=1") != NULL ||
 		    strstr(log.text, "api.hipchat.com") == NULL ||
 		    (strstr(log.text, "address is private") == NULL) !=
-		    addresses[i].public)
+			addresses[i].public)
 			ok(false, "... and logged: %s", log.text);
 	}
 }
@@ -455,20 +461,21 @@ test_several_addresses(void)
 	struct capture log;
 	int status, tried;
 
-	tried = call_resolved("127.0.0.1", "10.0.0.1", "api.hipchat.com",
-	    &log, &status);
-	ok(status == 502 && tried == 0, "two private addresses: neither");
-	tried = call_resolved("1.1.1.1", "127.0.0.1", "api.hipchat.com",
-	    &log, &status);
-	ok(status == 502 && tried == 1, "a public and a private one: the "
-	    "public one only");
-	tried = call_resolved("::1", "1.1.1.1", "api.hipchat.com", &log,
+	tried = call_resolved("127.0.0.1", "10.0.0.1", "api.hipchat.com", &log,
 	    &status);
+	ok(status == 502 && tried == 0, "two private addresses: neither");
+	tried = call_resolved("1.1.1.1", "127.0.0.1", "api.hipchat.com", &log,
+	    &status);
+	ok(status == 502 && tried == 1,
+	    "a public and a private one: the "
+	    "public one only");
+	tried =
+	    call_resolved("::1", "1.1.1.1", "api.hipchat.com", &log, &status);
 	ok(status == 502 && tried == 1, "... in the other order, too");
 	tried = call_resolved(NULL, NULL, "api.hipchat.com", &log, &status);
 	ok(status == 502 && tried == 0, "no address at all");
-	tried = call_resolved("10.0.0.1", NULL, "https://api.hipchat.com",
-	    &log, &status);
+	tried = call_resolved("10.0.0.1", NULL, "https://api.hipchat.com", &log,
+	    &status);
 	ok(status == 502 && tried == 1, "a private one, for an origin");
 	tried = call_resolved("10.0.0.1", NULL,
 	    "*.hipchat.com https://api.hipchat.com", &log, &status);
@@ -477,15 +484,15 @@ test_several_addresses(void)
 	ok(status == HOST_NOT_ALLOWED && tried == 0 && net.lookups == 0,
 	    "a name that is not on the list is not even resolved");
 	ok(strstr(log.text, "secret=1") == NULL &&
-	    strstr(log.text, "HIPCHAT_ALLOWED_HOSTS, which is \"*.example\"") !=
-	    NULL, "... the log has the setting, and keeps the query to itself");
+		strstr(log.text,
+		    "HIPCHAT_ALLOWED_HOSTS, which is \"*.example\"") != NULL,
+	    "... the log has the setting, and keeps the query to itself");
 }
 
 /* ---- a server on loopback ---- */
 
 /* Answer one connection after the other; the path tells how. */
-static void __attribute__((noreturn))
-serve(int fd)
+static void __attribute__((noreturn)) serve(int fd)
 {
 	static char body[HTTP_REPLY_MAX + 2];
 	char request[8192], header[256];
@@ -509,7 +516,8 @@ serve(int fd)
 			len = (size_t)n;
 			memcpy(body, request, len);
 		}
-		n = snprintf(header, sizeof(header), "HTTP/1.1 %d X\r\n"
+		n = snprintf(header, sizeof(header),
+		    "HTTP/1.1 %d X\r\n"
 		    "%sContent-Length: %zu\r\nConnection: close\r\n\r\n",
 		    status, location, len);
 		send(client, header, (size_t)n, MSG_NOSIGNAL);
@@ -554,7 +562,7 @@ call_server(const struct server *s, const char *path, const char *allowed,
     struct http_call *call, struct http_request request)
 {
 	struct config cfg = { .allowed_hosts =
-	    allowed != NULL ? allowed : s->origin };
+				  allowed != NULL ? allowed : s->origin };
 	struct capture log;
 	char url[128];
 	int status;
@@ -582,9 +590,8 @@ test_server(const struct server *s)
 	is_int(net.connections, 1, "... by one connection");
 	http_free(&call);
 
-	is_int(call_server(s, "/", "127.0.0.1 localhost *.0.0.1", &call,
-	    get), HOST_NOT_ALLOWED,
-	    "... and not, where the list has hosts");
+	is_int(call_server(s, "/", "127.0.0.1 localhost *.0.0.1", &call, get),
+	    HOST_NOT_ALLOWED, "... and not, where the list has hosts");
 	is_int(net.connections, 0, "... not even by a connection");
 	http_free(&call);
 
@@ -606,30 +613,33 @@ test_server(const struct server *s)
 static void
 test_requests(const struct server *s)
 {
-	struct http_request post = { .user = "id", .password = "secret",
-	    .content_type = "application/x-www-form-urlencoded",
-	    .body = "grant_type=client_credentials" };
+	struct http_request post = { .user = "id",
+		.password = "secret",
+		.content_type = "application/x-www-form-urlencoded",
+		.body = "grant_type=client_credentials" };
 	const struct http_request bearer = { .bearer = "token",
-	    .content_type = "application/json", .body = "{}" };
+		.content_type = "application/json",
+		.body = "{}" };
 	struct http_call call;
 
 	is_int(call_server(s, "/echo", NULL, &call, post), 0, "a POST");
 	ok(strncmp(call.reply.body, "POST /echo HTTP/1.1\r\n", 21) == 0,
 	    "... is one");
 	ok(strstr(call.reply.body,
-	    "\r\nAuthorization: Basic aWQ6c2VjcmV0\r\n") != NULL,
+	       "\r\nAuthorization: Basic aWQ6c2VjcmV0\r\n") != NULL,
 	    "... with user and password");
-	ok(strstr(call.reply.body, "\r\nContent-Type: "
-	    "application/x-www-form-urlencoded\r\n") != NULL,
-	    "... and content type");
 	ok(strstr(call.reply.body,
-	    "\r\n\r\ngrant_type=client_credentials") != NULL,
+	       "\r\nContent-Type: "
+	       "application/x-www-form-urlencoded\r\n") != NULL,
+	    "... and content type");
+	ok(strstr(call.reply.body, "\r\n\r\ngrant_type=client_credentials") !=
+		NULL,
 	    "... and body");
 	http_free(&call);
-	is_int(call_server(s, "/echo", NULL, &call, bearer), 0,
-	    "with a token");
+	is_int(call_server(s, "/echo", NULL, &call, bearer), 0, "with a token");
 	ok(strstr(call.reply.body, "\r\nAuthorization: Bearer token\r\n") !=
-	    NULL, "... in its header");
+		NULL,
+	    "... in its header");
 	http_free(&call);
 }
 
@@ -637,11 +647,10 @@ test_requests(const struct server *s)
 static void
 test_proxy(const struct server *s)
 {
-	const struct http_request request = {
-	    .url = "http://127.0.0.1:1/" };
+	const struct http_request request = { .url = "http://127.0.0.1:1/" };
 	const struct config cfg = { .allowed_hosts = "http://127.0.0.1:1" };
 	static const char *const names[] = { "http_proxy", "https_proxy",
-	    "all_proxy", "HTTPS_PROXY", "ALL_PROXY" };
+		"all_proxy", "HTTPS_PROXY", "ALL_PROXY" };
 	struct http_call call;
 	struct capture log;
 	size_t i;

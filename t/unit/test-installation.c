@@ -7,14 +7,17 @@
 
 static const struct {
 	const char *json;
-	const char *why;	/* what the reason starts with; NULL: good */
+	const char *why; /* what the reason starts with; NULL: good */
 } posts[] = {
 	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":1,\"roomId\":2}", NULL },
+	  "\"groupId\":1,\"roomId\":2}",
+	    NULL },
 	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":\"1\",\"roomId\":\"2\"}", NULL },
+	  "\"groupId\":\"1\",\"roomId\":\"2\"}",
+	    NULL },
 	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":1,\"more\":[{\"oauthId\":null}]}", NULL },
+	  "\"groupId\":1,\"more\":[{\"oauthId\":null}]}",
+	    NULL },
 	{ "", "empty" },
 	{ "[]", "not an object" },
 	{ "{}", "oauthId:" },
@@ -38,15 +41,20 @@ static const struct {
 	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\"}",
 	    "groupId:" },
 	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":null}", "groupId:" },
+	  "\"groupId\":null}",
+	    "groupId:" },
 	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":0}", "groupId:" },
+	  "\"groupId\":0}",
+	    "groupId:" },
 	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":1,\"roomId\":null}", NULL },
+	  "\"groupId\":1,\"roomId\":null}",
+	    NULL },
 	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":1,\"roomId\":0}", "roomId:" },
+	  "\"groupId\":1,\"roomId\":0}",
+	    "roomId:" },
 	{ "{\"oauthId\":\"i\",\"oauthSecret\":\"s\",\"capabilitiesUrl\":\"u\","
-	    "\"groupId\":1,\"roomId\":1.5}", "roomId:" },
+	  "\"groupId\":1,\"roomId\":1.5}",
+	    "roomId:" },
 };
 
 static void
@@ -57,12 +65,14 @@ test_posts(void)
 	size_t i;
 
 	for (i = 0; i < sizeof(posts) / sizeof(posts[0]); i++) {
-		why = installation_parse(posts[i].json,
-		    strlen(posts[i].json), &inst);
+		why = installation_parse(posts[i].json, strlen(posts[i].json),
+		    &inst);
 		start = posts[i].why;
-		if (!ok(start == NULL ? why == NULL : why != NULL &&
-		    strncmp(why, start, strlen(start)) == 0, "%s %s",
-		    start != NULL ? start : "good:", posts[i].json))
+		if (!ok(start == NULL ? why == NULL :
+					why != NULL &&
+				strncmp(why, start, strlen(start)) == 0,
+			"%s %s",
+			start != NULL ? start : "good:", posts[i].json))
 			diag("%s", why != NULL ? why : "taken");
 	}
 }
@@ -107,12 +117,11 @@ test_post_limits(void)
 		json_add(doc, "groupId", json_object_new_int(1));
 		fill(text, members[i].max + 1, 'x');
 		json_add(doc, members[i].name, json_object_new_string(text));
-		is_str(parse(doc), NULL, "%s of %zu bytes",
-		    members[i].name, members[i].max);
+		is_str(parse(doc), NULL, "%s of %zu bytes", members[i].name,
+		    members[i].max);
 		fill(text, members[i].max + 2, 'x');
 		json_add(doc, members[i].name, json_object_new_string(text));
-		ok(parse(doc) != NULL,
-		    "... and no byte more");
+		ok(parse(doc) != NULL, "... and no byte more");
 		json_object_put(doc);
 	}
 }

@@ -12,7 +12,7 @@ struct text {
 	const char *name;
 	const char *text;
 	size_t len;
-	const char *why;	/* NULL: in json-c's words */
+	const char *why; /* NULL: in json-c's words */
 };
 
 static const struct text good[] = {
@@ -24,8 +24,7 @@ static const struct text good[] = {
 	    NULL },
 	{ "an escaped NUL", TEXT("{\"a\":\"x\\u0000y\"}"), NULL },
 	{ "a surrogate pair", TEXT("{\"a\":\"\\ud83d\\ude00\"}"), NULL },
-	{ "two pairs", TEXT("{\"a\":\"\\uD83D\\uDE00\\ud83d\\ude00\"}"),
-	    NULL },
+	{ "two pairs", TEXT("{\"a\":\"\\uD83D\\uDE00\\ud83d\\ude00\"}"), NULL },
 	{ "an escaped backslash before u", TEXT("{\"a\":\"\\\\ud800\"}"),
 	    NULL },
 	{ "four bytes of UTF-8", TEXT("{\"a\":\"\xf0\x9f\x98\x80\"}"), NULL },
@@ -38,8 +37,7 @@ static const struct text good[] = {
 	{ "text that is not ASCII, in a name too",
 	    TEXT("{\"caf\xc3\xa9\":\"\xf0\x9f\x98\x80 \xe2\x82\xac\"}"), NULL },
 	{ "the integers at both ends of 64 bits",
-	    TEXT("{\"a\":[18446744073709551615,-9223372036854775808]}"),
-	    NULL },
+	    TEXT("{\"a\":[18446744073709551615,-9223372036854775808]}"), NULL },
 	{ "a fraction of 40 digits",
 	    TEXT("{\"a\":1.234567890123456789012345678901234567890}"), NULL },
 };
@@ -79,14 +77,11 @@ static const struct text bad[] = {
 	{ "two high surrogates", TEXT("{\"a\":\"\\ud800\\ud800\"}"), NULL },
 	{ "a pair the wrong way round", TEXT("{\"a\":\"\\ude00\\ud83d\"}"),
 	    NULL },
-	{ "a surrogate before text", TEXT("{\"a\":\"\\ud800xxxxxx\"}"),
-	    NULL },
+	{ "a surrogate before text", TEXT("{\"a\":\"\\ud800xxxxxx\"}"), NULL },
 	{ "a lone surrogate in a name", TEXT("{\"\\ud800\":1}"), NULL },
 	{ "a raw NUL in a string", TEXT("{\"a\":\"x\0y\"}"), NULL },
-	{ "a raw line feed in a string", TEXT("{\"a\":\"x\ny\"}"),
-	    NULL },
-	{ "a raw tab in a name", TEXT("{\"a\tb\":1}"),
-	    NULL },
+	{ "a raw line feed in a string", TEXT("{\"a\":\"x\ny\"}"), NULL },
+	{ "a raw tab in a name", TEXT("{\"a\tb\":1}"), NULL },
 	{ "NaN", TEXT("{\"a\":NaN}"), NULL },
 	{ "nan", TEXT("{\"a\":nan}"), NULL },
 	{ "Infinity", TEXT("{\"a\":Infinity}"), NULL },
@@ -138,8 +133,7 @@ static const struct text bad[] = {
 	    "duplicate member" },
 	{ "a member twice, once null", TEXT("{\"a\":null,\"a\":1}"),
 	    "duplicate member" },
-	{ "an empty name twice", TEXT("{\"\":1,\"\":1}"),
-	    "duplicate member" },
+	{ "an empty name twice", TEXT("{\"\":1,\"\":1}"), "duplicate member" },
 };
 
 static void
@@ -251,9 +245,11 @@ test_string(void)
 		{ "nul", 9, -1, NULL },
 		{ "nul_alone", 9, -1, NULL },
 		{ "a_name_that_is_longer_than_any_name_which_this_"
-		    "program_will_ever_look_for_in_a_document", 9, 0, NULL },
+		  "program_will_ever_look_for_in_a_document",
+		    9, 0, NULL },
 	};
-	struct json_object *doc = document("{\"s\":\"text\",\"o\":{"
+	struct json_object *doc = document(
+	    "{\"s\":\"text\",\"o\":{"
 	    "\"s\":\"inner\",\"o\":{\"s\":\"innermost\"}},"
 	    "\"escaped\":\"\\u00e9\",\"null\":null,\"number\":7,"
 	    "\"true\":true,\"list\":[\"x\"],\"empty\":\"\","
@@ -350,8 +346,7 @@ test_quote(void)
 
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		quoted = json_quote(table[i].text);
-		is_str(quoted, table[i].quoted, "quoted: %s",
-		    table[i].quoted);
+		is_str(quoted, table[i].quoted, "quoted: %s", table[i].quoted);
 		free(quoted);
 	}
 }
@@ -365,8 +360,10 @@ test_add(void)
 	json_add_int(doc, "b", INT64_MAX);
 	json_add_string(doc, "c", "x/y");
 	json_add_int(doc, "a", 1);
-	is_str(json_text(doc), "{\"a\":1,\"b\":9223372036854775807,"
-	    "\"c\":\"x/y\"}", "members are added, and replaced");
+	is_str(json_text(doc),
+	    "{\"a\":1,\"b\":9223372036854775807,"
+	    "\"c\":\"x/y\"}",
+	    "members are added, and replaced");
 	json_object_put(doc);
 }
 

@@ -14,7 +14,8 @@
 #define NOW 1500000000
 #define SECRET "a secret of HipChat's"
 #define HEADER "{\"alg\":\"HS256\",\"typ\":\"JWT\"}"
-#define CLAIMS "{\"iss\":\"an-id\",\"iat\":1500000000,\"exp\":1500003600," \
+#define CLAIMS \
+	"{\"iss\":\"an-id\",\"iat\":1500000000,\"exp\":1500003600," \
 	"\"context\":{\"room_id\":42}}"
 #define TEXT_MAX (2 * JWT_MAX)
 
@@ -22,7 +23,7 @@
 struct vector {
 	const char *name;
 	const char *json;
-	const char *why;	/* NULL: it is good */
+	const char *why; /* NULL: it is good */
 };
 
 /* ---- signing ---- */
@@ -61,8 +62,7 @@ join(char *token, const char *header, const char *claims)
 {
 	encode((const uint8_t *)header, strlen(header), token);
 	strcat(token, ".");
-	encode((const uint8_t *)claims, strlen(claims),
-	    token + strlen(token));
+	encode((const uint8_t *)claims, strlen(claims), token + strlen(token));
 }
 
 /* token has TEXT_MAX bytes here and below. */
@@ -76,7 +76,7 @@ make(char *token, const char *header, const char *claims)
 static const char *
 check(const char *token)
 {
-	static struct jwt_claims claims;	/* the reason may be in it */
+	static struct jwt_claims claims; /* the reason may be in it */
 
 	return jwt_verify(token, SECRET, NOW, &claims);
 }
@@ -118,8 +118,10 @@ test_standard(void)
 static const struct vector headers[] = {
 	{ "alg alone", "{\"alg\":\"HS256\"}", NULL },
 	{ "typ in lower case", "{\"typ\":\"jwt\",\"alg\":\"HS256\"}", NULL },
-	{ "members that nobody asked for", "{\"alg\":\"HS256\",\"kid\":\"x\","
-	    "\"jku\":\"http://127.0.0.1/\",\"x\":[1]}", NULL },
+	{ "members that nobody asked for",
+	    "{\"alg\":\"HS256\",\"kid\":\"x\","
+	    "\"jku\":\"http://127.0.0.1/\",\"x\":[1]}",
+	    NULL },
 	{ "alg none", "{\"alg\":\"none\"}", "its alg is not HS256" },
 	{ "alg None", "{\"alg\":\"None\"}", "its alg is not HS256" },
 	{ "HS384", "{\"alg\":\"HS384\"}", "its alg is not HS256" },
@@ -127,10 +129,8 @@ static const struct vector headers[] = {
 	{ "RS256 with the secret as key", "{\"alg\":\"RS256\"}",
 	    "its alg is not HS256" },
 	{ "ES256", "{\"alg\":\"ES256\"}", "its alg is not HS256" },
-	{ "alg in lower case", "{\"alg\":\"hs256\"}",
-	    "its alg is not HS256" },
-	{ "alg with a blank", "{\"alg\":\"HS256 \"}",
-	    "its alg is not HS256" },
+	{ "alg in lower case", "{\"alg\":\"hs256\"}", "its alg is not HS256" },
+	{ "alg with a blank", "{\"alg\":\"HS256 \"}", "its alg is not HS256" },
 	{ "alg with a NUL", "{\"alg\":\"HS256\\u0000\"}",
 	    "its alg is not HS256" },
 	{ "alg empty", "{\"alg\":\"\"}", "its alg is not HS256" },
@@ -140,8 +140,10 @@ static const struct vector headers[] = {
 	{ "ALG", "{\"ALG\":\"HS256\"}", "its alg is not HS256" },
 	{ "two algs", "{\"alg\":\"HS256\",\"alg\":\"HS256\"}",
 	    "its header is not JSON in base64url" },
-	{ "two algs, one escaped", "{\"alg\":\"none\",\"\\u0061lg\":"
-	    "\"HS256\"}", "its header is not JSON in base64url" },
+	{ "two algs, one escaped",
+	    "{\"alg\":\"none\",\"\\u0061lg\":"
+	    "\"HS256\"}",
+	    "its header is not JSON in base64url" },
 	{ "another typ", "{\"alg\":\"HS256\",\"typ\":\"JWE\"}",
 	    "its typ is not JWT" },
 	{ "typ a number", "{\"alg\":\"HS256\",\"typ\":1}",
@@ -183,14 +185,15 @@ test_headers(void)
 
 static const struct vector claims_of[] = {
 	{ "what is needed", "{\"iss\":\"x\"," EXP "}", NULL },
-	{ "what HipChat sends", "{\"iss\":\"x\",\"sub\":\"7\",\"prn\":\"7\","
-	    EXP ",\"jti\":\"abcdefghij0123456789\","
+	{ "what HipChat sends",
+	    "{\"iss\":\"x\",\"sub\":\"7\",\"prn\":\"7\"," EXP
+	    ",\"jti\":\"abcdefghij0123456789\","
 	    "\"context\":{\"room_id\":1,\"roomId\":1,\"user_tz\":\"UTC\"}}",
 	    NULL },
-	{ "a room as digits", "{\"iss\":\"x\"," EXP
-	    ",\"context\":{\"room_id\":\"42\"}}", NULL },
-	{ "a context without a room", "{\"iss\":\"x\"," EXP
-	    ",\"context\":{}}", NULL },
+	{ "a room as digits",
+	    "{\"iss\":\"x\"," EXP ",\"context\":{\"room_id\":\"42\"}}", NULL },
+	{ "a context without a room", "{\"iss\":\"x\"," EXP ",\"context\":{}}",
+	    NULL },
 
 	{ "no iss", "{" EXP "}", "it has no iss" },
 	{ "iss empty", "{\"iss\":\"\"," EXP "}", "it has no iss" },
@@ -212,22 +215,31 @@ static const struct vector claims_of[] = {
 	{ "exp negative", "{\"iss\":\"x\",\"exp\":-1500003600}", NO_EXP },
 	{ "exp too large", "{\"iss\":\"x\",\"exp\":9223372036854775808}",
 	    NO_EXP },
-	{ "exp large", "{\"iss\":\"x\",\"iat\":1500000000,"
-	    "\"exp\":9223372036854775806}", LIVES },
-	{ "a life of a day", "{\"iss\":\"x\",\"iat\":1500000000,"
-	    "\"exp\":1500086400}", NULL },
-	{ "a life of a second more", "{\"iss\":\"x\",\"iat\":1500000000,"
-	    "\"exp\":1500086401}", LIVES },
+	{ "exp large",
+	    "{\"iss\":\"x\",\"iat\":1500000000,"
+	    "\"exp\":9223372036854775806}",
+	    LIVES },
+	{ "a life of a day",
+	    "{\"iss\":\"x\",\"iat\":1500000000,"
+	    "\"exp\":1500086400}",
+	    NULL },
+	{ "a life of a second more",
+	    "{\"iss\":\"x\",\"iat\":1500000000,"
+	    "\"exp\":1500086401}",
+	    LIVES },
 	{ "no iat", "{\"iss\":\"x\"," ONLY_EXP "}", NO_IAT },
-	{ "iat 16 min ago", "{\"iss\":\"x\",\"iat\":1499999040," ONLY_EXP
-	    "}", NULL },
-	{ "iat a second more ago", "{\"iss\":\"x\",\"iat\":1499999039,"
-	    ONLY_EXP "}", "it is too old, by 61 s" },
+	{ "iat 16 min ago", "{\"iss\":\"x\",\"iat\":1499999040," ONLY_EXP "}",
+	    NULL },
+	{ "iat a second more ago",
+	    "{\"iss\":\"x\",\"iat\":1499999039," ONLY_EXP "}",
+	    "it is too old, by 61 s" },
 	{ "two exp", "{\"iss\":\"x\",\"exp\":1," EXP "}",
 	    "its claims are not JSON in base64url" },
 
-	{ "exp 59 s ago", "{\"iss\":\"x\",\"iat\":1499999900,"
-	    "\"exp\":1499999941}", NULL },
+	{ "exp 59 s ago",
+	    "{\"iss\":\"x\",\"iat\":1499999900,"
+	    "\"exp\":1499999941}",
+	    NULL },
 	{ "exp 60 s ago", "{\"iss\":\"x\",\"exp\":1499999940}",
 	    "it has expired, by 60 s" },
 	{ "exp long ago", "{\"iss\":\"x\",\"exp\":1}",
@@ -250,14 +262,15 @@ static const struct vector claims_of[] = {
 	    "its context is not an object" },
 	{ "context a list", "{\"iss\":\"x\"," EXP ",\"context\":[42]}",
 	    "its context is not an object" },
-	{ "room null", "{\"iss\":\"x\"," EXP
-	    ",\"context\":{\"room_id\":null}}", NO_ROOM },
-	{ "room zero", "{\"iss\":\"x\"," EXP
-	    ",\"context\":{\"room_id\":0}}", NO_ROOM },
-	{ "room a word", "{\"iss\":\"x\"," EXP
-	    ",\"context\":{\"room_id\":\"lobby\"}}", NO_ROOM },
-	{ "two rooms", "{\"iss\":\"x\"," EXP
-	    ",\"context\":{\"room_id\":1,\"room_id\":2}}",
+	{ "room null", "{\"iss\":\"x\"," EXP ",\"context\":{\"room_id\":null}}",
+	    NO_ROOM },
+	{ "room zero", "{\"iss\":\"x\"," EXP ",\"context\":{\"room_id\":0}}",
+	    NO_ROOM },
+	{ "room a word",
+	    "{\"iss\":\"x\"," EXP ",\"context\":{\"room_id\":\"lobby\"}}",
+	    NO_ROOM },
+	{ "two rooms",
+	    "{\"iss\":\"x\"," EXP ",\"context\":{\"room_id\":1,\"room_id\":2}}",
 	    "its claims are not JSON in base64url" },
 
 	{ "empty claims", "", "its claims are not JSON in base64url" },
@@ -406,8 +419,7 @@ test_changes(void)
 	    "every character replaced by every other one");
 	is_int(count_passes(insert, 16), 0,
 	    "white space, padding, dots, others put in everywhere");
-	is_int(count_passes(remove_one, 1), 0,
-	    "every character taken out");
+	is_int(count_passes(remove_one, 1), 0, "every character taken out");
 }
 
 /*
@@ -445,9 +457,8 @@ static void
 test_stray_bits(void)
 {
 	static const int canonical[] = { 0, 0, 4, 16, 64, 0 };
-	static const char *const headers_of[] = {
-		"{\"alg\":\"HS256\"} ", "{\"alg\":\"HS256\"}  "
-	};
+	static const char *const headers_of[] = { "{\"alg\":\"HS256\"} ",
+		"{\"alg\":\"HS256\"}  " };
 	char token[TEXT_MAX], text[6] = "AAAAA", *last;
 	size_t i;
 	int c, n;
@@ -474,8 +485,20 @@ static void
 test_parts(void)
 {
 	static const char *const odd[] = {
-		"", ".", "..", "...", "....", "a", "a.b", "a.b.", ".b.c",
-		"a..c", "..c", " ", "null", "eyJhbGciOiJub25lIn0.e30.",
+		"",
+		".",
+		"..",
+		"...",
+		"....",
+		"a",
+		"a.b",
+		"a.b.",
+		".b.c",
+		"a..c",
+		"..c",
+		" ",
+		"null",
+		"eyJhbGciOiJub25lIn0.e30.",
 	};
 	char token[TEXT_MAX];
 	size_t i;
@@ -492,13 +515,16 @@ test_parts(void)
 	    "alg none and an empty signature");
 	make(token, HEADER, CLAIMS);
 	strcat(token, ".");
-	is_str(check(token), "it does not have three parts", "an empty 4th part");
+	is_str(check(token), "it does not have three parts",
+	    "an empty 4th part");
 	make(token, HEADER, CLAIMS);
 	sign(token, SECRET);
-	is_str(check(token), "it does not have three parts", "a signed 4th part");
+	is_str(check(token), "it does not have three parts",
+	    "a signed 4th part");
 	strcpy(token, "e30");
 	sign(token, SECRET);
-	is_str(check(token), "it does not have three parts", "two parts, signed");
+	is_str(check(token), "it does not have three parts",
+	    "two parts, signed");
 	strcpy(token, ".e30");
 	sign(token, SECRET);
 	is_str(check(token), "its header is not JSON in base64url",
@@ -522,8 +548,8 @@ test_size(void)
 	}
 	is_int((long long)strlen(token), JWT_MAX, "the largest token");
 	is_str(check(token), NULL, "is taken");
-	snprintf(json, sizeof(json), "{\"iss\":\"x\"," EXP "%*s}",
-	    (int)pad + 1, "");
+	snprintf(json, sizeof(json), "{\"iss\":\"x\"," EXP "%*s}", (int)pad + 1,
+	    "");
 	make(token, HEADER, json);
 	ok(strlen(token) > JWT_MAX, "a larger one");
 	is_str(check(token), "it is too long", "is not");
@@ -549,8 +575,9 @@ int
 main(int argc, char **argv)
 {
 	if (argc >= 3)
-		return say(argv[1], argv[2], argc > 3 ?
-		    strtoll(argv[3], NULL, 10) : (int64_t)time(NULL));
+		return say(argv[1], argv[2],
+		    argc > 3 ? strtoll(argv[3], NULL, 10) :
+			       (int64_t)time(NULL));
 	test_standard();
 	test_headers();
 	test_claims();

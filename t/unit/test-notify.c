@@ -41,8 +41,7 @@ queued(const struct fixture *f, struct outbox_message *first)
 	struct dirent **list;
 	const int n = outbox_list(&f->box, "new", &list);
 
-	if (n > 0 && outbox_load(&f->box, "new", list[0]->d_name,
-	    first) != 0)
+	if (n > 0 && outbox_load(&f->box, "new", list[0]->d_name, first) != 0)
 		die("outbox_load");
 	if (n >= 0)
 		outbox_list_free(list, n);
@@ -95,19 +94,25 @@ test_taken(void)
 
 	open_fixture(&f);
 	capture_start(&log);
-	ok(notify_room(&f.hook, &(struct notification){
-	    .message = "caf\xc3\xa9" }) == 0, "a message");
+	ok(notify_room(&f.hook,
+	       &(struct notification){ .message = "caf\xc3\xa9" }) == 0,
+	    "a message");
 	ok(strstr(capture_stop(&log), ": queued, room 2589172 of ") != NULL &&
-	    strstr(log.text, "webhook m1\n") != NULL, "... and so it says");
+		strstr(log.text, "webhook m1\n") != NULL,
+	    "... and so it says");
 	ok(queued(&f, &msg) == 1, "... is queued");
 	ok(json_positive(msg.doc, "roomId", &room) == 1 &&
-	    room == f.hook.inst.room_id, "... for the installation's room");
+		room == f.hook.inst.room_id,
+	    "... for the installation's room");
 	ok(json_string(msg.notification, "message", 99, &text) == 1 &&
-	    strcmp(text, "caf\xc3\xa9") == 0, "... as it is");
+		strcmp(text, "caf\xc3\xa9") == 0,
+	    "... as it is");
 	ok(json_string(msg.notification, "color", 99, &text) == 1 &&
-	    strcmp(text, "yellow") == 0, "... in yellow");
+		strcmp(text, "yellow") == 0,
+	    "... in yellow");
 	ok(json_string(msg.notification, "message_format", 99, &text) == 1 &&
-	    strcmp(text, "text") == 0, "... as text");
+		strcmp(text, "text") == 0,
+	    "... as text");
 	outbox_release(&msg);
 	close_fixture(&f);
 
@@ -115,8 +120,8 @@ test_taken(void)
 	f.hook.inst.room_id = 0;
 	f.hook.room_id = 77;
 	capture_start(&log);
-	ok(notify_room(&f.hook, &(struct notification){
-	    .message = "x" }) == 0, "an installation for all");
+	ok(notify_room(&f.hook, &(struct notification){ .message = "x" }) == 0,
+	    "an installation for all");
 	capture_stop(&log);
 	ok(queued(&f, &msg) == 1 && msg.room_id == 77,
 	    "... answers where it was asked");
@@ -136,13 +141,15 @@ test_card(void)
 	json_add_string(card, "title", "caf\xc3\xa9");
 	open_fixture(&f);
 	capture_start(&log);
-	ok(notify_room(&f.hook, &(struct notification){ .message = "x",
-	    .card = card }) == 0, "a card");
+	ok(notify_room(&f.hook,
+	       &(struct notification){ .message = "x", .card = card }) == 0,
+	    "a card");
 	capture_stop(&log);
 	ok(json_object_put(card) == 1, "... stays the caller's");
-	ok(queued(&f, &msg) == 1 && json_string(msg.notification,
-	    "card.title", 99, &text) == 1 &&
-	    strcmp(text, "caf\xc3\xa9") == 0, "... and is queued");
+	ok(queued(&f, &msg) == 1 &&
+		json_string(msg.notification, "card.title", 99, &text) == 1 &&
+		strcmp(text, "caf\xc3\xa9") == 0,
+	    "... and is queued");
 	outbox_release(&msg);
 	close_fixture(&f);
 }
@@ -151,12 +158,14 @@ static void
 test_escape(void)
 {
 	struct webhook hook = { .texts = NULL };
-	const char *html = html_escape(&hook,
-	    "<a href=\"x\">Tom & 'J\xc3\xa9rry'</a>");
+	const char *html =
+	    html_escape(&hook, "<a href=\"x\">Tom & 'J\xc3\xa9rry'</a>");
 	const char *nothing = html_escape(&hook, "");
 
-	ok(strcmp(html, "&lt;a href=&quot;x&quot;&gt;Tom &amp; "
-	    "&#39;J\xc3\xa9rry&#39;&lt;/a&gt;") == 0, "text for HTML");
+	ok(strcmp(html,
+	       "&lt;a href=&quot;x&quot;&gt;Tom &amp; "
+	       "&#39;J\xc3\xa9rry&#39;&lt;/a&gt;") == 0,
+	    "text for HTML");
 	ok(*nothing == '\0', "... of which there may be none");
 	json_object_put(hook.texts);
 }

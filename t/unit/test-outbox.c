@@ -12,7 +12,7 @@
 #include "tap.h"
 
 #define OTHER "f3100c47-9936-40e8-a8aa-000000000002"
-#define T0 1600000000	/* a time of arrival, long ago */
+#define T0 1600000000 /* a time of arrival, long ago */
 
 /* ---- helpers ---- */
 
@@ -62,8 +62,7 @@ text_of(const struct outbox *box, const char *dir, const char *name,
 
 /* Make a file, as somebody else would. */
 static void
-plant(const struct outbox *box, const char *path, const char *data,
-    size_t len)
+plant(const struct outbox *box, const char *path, const char *data, size_t len)
 {
 	const int fd = openat(box->dirfd, path,
 	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -97,8 +96,8 @@ is_name(const char *name)
 	char expected[OUTBOX_NAME_MAX];
 	const size_t digits = strspn(name, "0123456789");
 
-	snprintf(expected, sizeof(expected), "%.19s-%d-%d", name,
-	    (int)getpid(), atoi(strrchr(name, '-') + 1));
+	snprintf(expected, sizeof(expected), "%.19s-%d-%d", name, (int)getpid(),
+	    atoi(strrchr(name, '-') + 1));
 	return digits == 19 && strcmp(name, expected) == 0;
 }
 
@@ -120,7 +119,7 @@ test_put(void)
 	name_of(&f.box, "new", 0, name);
 	ok(is_name(name), "... as TIME-PID-N: %s", name);
 	ok(outbox_arrival(name) >= before &&
-	    outbox_arrival(name) <= (int64_t)time(NULL),
+		outbox_arrival(name) <= (int64_t)time(NULL),
 	    "... which tells when");
 	is_int(outbox_load(&f.box, "new", name, &msg), 0, "it is read");
 	is_str(msg.oauth_id, ID, "... with its installation");
@@ -128,12 +127,13 @@ test_put(void)
 	is_str(msg.key, "0123abcd", "... its key");
 	is_str(msg.reason, "", "... no reason");
 	is_str(json_object_to_json_string_ext(msg.notification,
-	    JSON_C_TO_STRING_PLAIN), "{\"message\":\"hello\"}",
-	    "... and the notification");
+		   JSON_C_TO_STRING_PLAIN),
+	    "{\"message\":\"hello\"}", "... and the notification");
 	outbox_release(&msg);
 	is_int(put(&f.box, ID, "", "keyless"), 0, "one without a key is put");
-	is_int(outbox_load(&f.box, "new", name_of(&f.box, "new", 1, name),
-	    &msg), 0, "... and read");
+	is_int(
+	    outbox_load(&f.box, "new", name_of(&f.box, "new", 1, name), &msg),
+	    0, "... and read");
 	is_str(msg.key, "", "... without a key");
 	outbox_release(&msg);
 	outbox_remove(&f.box, "new", name);
@@ -177,8 +177,7 @@ test_order(void)
 		if (sscanf(text, "%d %d", &writer, &number) != 2 ||
 		    number != ++last[writer])
 			wrong++;
-		if (i > 0 && strcmp(list[i - 1]->d_name,
-		    list[i]->d_name) >= 0)
+		if (i > 0 && strcmp(list[i - 1]->d_name, list[i]->d_name) >= 0)
 			wrong++;
 	}
 	is_int(wrong, 0, "names sort as the messages came");
@@ -199,15 +198,14 @@ test_modes(mode_t mask)
 
 	scratch_open(&f.s);
 	datadir_close(&f.s.data);
-	old = umask(mask);	/* datadir_open() sets its own */
+	old = umask(mask); /* datadir_open() sets its own */
 	if (datadir_open(&f.s.data, f.s.dir) != 0 ||
 	    outbox_open(&f.box, &f.s.data) != 0)
 		die(f.s.dir);
 	is_int(mode_of(&f.box, "."), 0700, "umask %03o: outbox/ is 0700",
 	    (unsigned int)mask);
 	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
-		is_int(mode_of(&f.box, dirs[i]), 0700, "... %s/ too",
-		    dirs[i]);
+		is_int(mode_of(&f.box, dirs[i]), 0700, "... %s/ too", dirs[i]);
 	is_int(mode_of(&f.box, "trigger"), 0600, "... the trigger is 0600");
 	close(outbox_lock(&f.box));
 	is_int(mode_of(&f.box, "lock"), 0600, "... the lock");
@@ -302,8 +300,7 @@ test_seen(void)
 	    "a key is not seen before it is delivered");
 	deliver(&f.box, 0, "ab12");
 	ok(outbox_seen(&f.box, at(0, name), "ab12"), "it is afterwards");
-	ok(outbox_seen(&f.box, at(600, name), "ab12"),
-	    "... ten minutes later");
+	ok(outbox_seen(&f.box, at(600, name), "ab12"), "... ten minutes later");
 	ok(outbox_seen(&f.box, at(-3, name), "ab12"),
 	    "... and by what came before, and is sent after it");
 	ok(!outbox_seen(&f.box, at(601, name), "ab12"),
@@ -391,19 +388,29 @@ static const struct {
 	{ "an array", "[]", "" },
 	{ "no installation", "{\"roomId\":1,\"notification\":{}}",
 	    "no oauthId" },
-	{ "a number for it", "{\"oauthId\":1,\"roomId\":1,"
-	    "\"notification\":{}}", "no oauthId" },
+	{ "a number for it",
+	    "{\"oauthId\":1,\"roomId\":1,"
+	    "\"notification\":{}}",
+	    "no oauthId" },
 	{ "no room", "{\"oauthId\":\"i\",\"notification\":{}}", "no roomId" },
-	{ "an odd room", "{\"oauthId\":\"i\",\"roomId\":\"x\","
-	    "\"notification\":{}}", "no roomId" },
+	{ "an odd room",
+	    "{\"oauthId\":\"i\",\"roomId\":\"x\","
+	    "\"notification\":{}}",
+	    "no roomId" },
 	{ "no notification", "{\"oauthId\":\"i\",\"roomId\":1}",
 	    "no notification" },
-	{ "an odd notification", "{\"oauthId\":\"i\",\"roomId\":1,"
-	    "\"notification\":null}", "invalid notification" },
-	{ "a key that leads elsewhere", "{\"oauthId\":\"i\",\"roomId\":1,"
-	    "\"key\":\"../../lock\",\"notification\":{}}", "invalid key" },
-	{ "two documents", "{\"oauthId\":\"i\",\"roomId\":1,"
-	    "\"notification\":{}}{}", "" },
+	{ "an odd notification",
+	    "{\"oauthId\":\"i\",\"roomId\":1,"
+	    "\"notification\":null}",
+	    "invalid notification" },
+	{ "a key that leads elsewhere",
+	    "{\"oauthId\":\"i\",\"roomId\":1,"
+	    "\"key\":\"../../lock\",\"notification\":{}}",
+	    "invalid key" },
+	{ "two documents",
+	    "{\"oauthId\":\"i\",\"roomId\":1,"
+	    "\"notification\":{}}{}",
+	    "" },
 };
 
 static void
@@ -482,8 +489,9 @@ test_forget(void)
 	is_int(count(&f.box, "seen"), 0, "... and what was delivered");
 	is_str(text_of(&f.box, "new", name_of(&f.box, "new", 0, name), text),
 	    "four", "what another one has queued stays");
-	is_str(text_of(&f.box, "failed", name_of(&f.box, "failed", 0, name),
-	    text), "two", "... and what has failed");
+	is_str(
+	    text_of(&f.box, "failed", name_of(&f.box, "failed", 0, name), text),
+	    "two", "... and what has failed");
 	ok(exists(&f.box, "failed/odd"), "... and what is no message");
 	close_fixture(&f);
 }
@@ -573,8 +581,8 @@ test_status(void)
 	plant(&f.box, "lanes.json", "{\"lanes\":", 9);
 	capture_start(&log);
 	ok(outbox_read_lanes(&f.box) == NULL, "a damaged one is none");
-	is_line(capture_stop(&log), "outbox/lanes.json: ",
-	    "... which is logged");
+	is_line(capture_stop(&log),
+	    "outbox/lanes.json: ", "... which is logged");
 	doc = json_object_new_object();
 	outbox_write_lanes(&f.box, doc);
 	json_object_put(doc);

@@ -47,12 +47,15 @@ main(void)
 	inst.room_id = 0;
 	store_put(&s.st, &inst, &nothing);
 	is_int(list(s.dir, text, sizeof(text)), 0, "--list");
-	ok(strstr(text, "\nf3100c47-9936-40e8-a8aa-000000000000  "
-	    "api.hipchat.com          2589171     -\n") != NULL,
+	ok(strstr(text,
+	       "\nf3100c47-9936-40e8-a8aa-000000000000  "
+	       "api.hipchat.com          2589171     -\n") != NULL,
 	    "a record that is older than its time");
-	ok(strstr(text, "\nf3100c47-9936-40e8-a8aa-000000000001  "
-	    "api.hipchat.com          group       2023-11-14 22:13:20\n") !=
-	    NULL, "a group, and since when");
+	ok(strstr(text,
+	       "\nf3100c47-9936-40e8-a8aa-000000000001  "
+	       "api.hipchat.com          group       2023-11-14 22:13:20\n") !=
+		NULL,
+	    "a group, and since when");
 	scratch_close(&s);
 	return done();
 }

@@ -42,11 +42,11 @@
 #endif
 
 static struct {
-	char dir[64];		/* the whole test's */
-	char read[80], write[80], other[80];	/* directories below it */
-	int port;		/* somebody listens there, on loopback */
-	long abi;		/* Landlock's; < 0: there is none */
-	bool localhost;		/* is found outside: not without /etc/hosts */
+	char dir[64];			     /* the whole test's */
+	char read[80], write[80], other[80]; /* directories below it */
+	int port;	/* somebody listens there, on loopback */
+	long abi;	/* Landlock's; < 0: there is none */
+	bool localhost; /* is found outside: not without /etc/hosts */
 } here;
 
 /* ---- files ---- */
@@ -113,8 +113,8 @@ in_sandbox(const char *name, const struct sandbox *keep,
 	if (pid == 0) {
 		sandbox_enter(keep);
 		errno = 0;
-		if ((why = checks()) != NULL && write(fds[1], why,
-		    strlen(why)) < 0)
+		if ((why = checks()) != NULL &&
+		    write(fds[1], why, strlen(why)) < 0)
 			_exit(2);
 		_exit(0);
 	}
@@ -151,8 +151,7 @@ check_limits(void)
 		return "privileges can be had by exec";
 	if (getrlimit(RLIMIT_CORE, &limit) != 0 || limit.rlim_max != 0)
 		return "a core file would be written";
-	if (getrlimit(RLIMIT_FSIZE, &limit) != 0 ||
-	    limit.rlim_max > 1 << 30)
+	if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_max > 1 << 30)
 		return "no limit of the file size";
 	sandbox_cpu_limit(7);
 	if (getrlimit(RLIMIT_CPU, &limit) != 0 || limit.rlim_cur != 7)
@@ -240,8 +239,13 @@ static const char *
 check_nothing(void)
 {
 	static const char *const paths[] = {
-		"/etc/passwd", "/etc/hosts", "/etc/ssl/openssl.cnf",
-		"/proc/1/environ", "/usr/lib", "/bin/sh", "/",
+		"/etc/passwd",
+		"/etc/hosts",
+		"/etc/ssl/openssl.cnf",
+		"/proc/1/environ",
+		"/usr/lib",
+		"/bin/sh",
+		"/",
 	};
 	size_t i;
 
@@ -289,7 +293,7 @@ check_readable(void)
 	if (error != EACCES)
 		return because("to leave by a link", error);
 	return try_open("/etc/passwd", O_RDONLY) == EACCES ? NULL :
-	    "/etc/passwd";
+							     "/etc/passwd";
 }
 
 /* A whole outbox: directories, a FIFO, a file moved between them. */
@@ -324,7 +328,8 @@ check_writable(void)
 		return because("a symbolic link", errno);
 	if (error_of(rename(in(dir, "file"), in(here.other, "x"))) == 0)
 		return "a file could be moved out";
-	return try_open(in(here.read, "file"), O_RDONLY) == EACCES ? NULL :
+	return try_open(in(here.read, "file"), O_RDONLY) == EACCES ?
+	    NULL :
 	    "another directory could be read";
 }
 
@@ -332,8 +337,11 @@ static const char *
 check_network_files(void)
 {
 	static const char *const paths[] = {
-		"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf",
-		"/etc/ssl/certs/ca-certificates.crt", "/usr/lib/os-release",
+		"/etc/resolv.conf",
+		"/etc/hosts",
+		"/etc/nsswitch.conf",
+		"/etc/ssl/certs/ca-certificates.crt",
+		"/usr/lib/os-release",
 	};
 	size_t i;
 	int error;
@@ -352,7 +360,8 @@ check_network_files(void)
 	if (error != 0)
 		return because("the one readable file", error);
 	return try_open(in(here.read, "below/file"), O_RDONLY) == EACCES ?
-	    NULL : "the file beside it";
+	    NULL :
+	    "the file beside it";
 }
 
 /* What was open before stays open. */
@@ -362,7 +371,7 @@ check_open_log(void)
 	if (write(STDERR_FILENO, "", 0) != 0)
 		return because("standard error", errno);
 	return try_open("/etc/passwd", O_RDONLY) == EACCES ? NULL :
-	    "/etc/passwd";
+							     "/etc/passwd";
 }
 
 static void
@@ -373,7 +382,7 @@ test_files(void)
 	const struct sandbox reads = { .readable = here.read };
 	const struct sandbox writes = { .writable = here.write };
 	const struct sandbox missing = { .readable = "/nowhere/at/all",
-	    .writable = "/nowhere/else" };
+		.writable = "/nowhere/else" };
 	const struct sandbox network = { .readable = file, .network = true };
 
 	snprintf(file, sizeof(file), "%s/file", here.read);
@@ -395,7 +404,7 @@ static int
 try_connect(void)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET,
-	    .sin_port = htons((uint16_t)here.port) };
+		.sin_port = htons((uint16_t)here.port) };
 	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int error = 0;
 
@@ -454,7 +463,7 @@ static const char *
 check_no_signal(void)
 {
 	return error_of(kill(getppid(), 0)) == EPERM ? NULL :
-	    because("kill", errno);
+						       because("kill", errno);
 }
 
 static void
@@ -468,15 +477,13 @@ test_network(void)
 	in_sandbox("network: connect, and localhost is found", &network,
 	    check_network);
 	if (here.abi >= 4)
-		in_sandbox("without network: no TCP", &none,
-		    check_no_network);
+		in_sandbox("without network: no TCP", &none, check_no_network);
 	else
 		diag("Landlock: ABI %ld; TCP is not restricted", here.abi);
 	if (here.abi >= 6)
 		in_sandbox("no signal to others", &none, check_no_signal);
 	else
-		diag("Landlock: ABI %ld; signals are not restricted",
-		    here.abi);
+		diag("Landlock: ABI %ld; signals are not restricted", here.abi);
 }
 
 /* ---- a kernel without Landlock ---- */
@@ -490,8 +497,8 @@ hide_landlock(void)
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 		    offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-		    SYS_landlock_create_ruleset, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_landlock_create_ruleset,
+		    0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
@@ -536,8 +543,10 @@ static void
 test_without(void)
 {
 	test_absent(false, "", "by default");
-	test_absent(true, "hipchat-cgi: sandbox: Landlock: Function not "
-	    "implemented\n", "to debug");
+	test_absent(true,
+	    "hipchat-cgi: sandbox: Landlock: Function not "
+	    "implemented\n",
+	    "to debug");
 }
 
 #else

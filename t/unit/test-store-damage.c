@@ -20,7 +20,7 @@
 #define RECORDS 60
 
 #define PAGE 4096
-#define PAGE_USED 512	/* of the first one, the meta page */
+#define PAGE_USED 512 /* of the first one, the meta page */
 
 /*
  * Berkeley DB does not release what it holds when it finds damage.  The
@@ -51,10 +51,10 @@ static const struct token token = { "token", 4102444800 };
  * and for Berkeley DB alike.  The only way to them is a variable.
  */
 static struct {
-	long left;	/* calls that succeed; -1: all of them */
+	long left; /* calls that succeed; -1: all of them */
 	int error;
 	bool struck;
-	bool directory;	/* first to fail was fsync of the directory */
+	bool directory; /* first to fail was fsync of the directory */
 } disk = { .left = -1 };
 
 static bool
@@ -205,7 +205,7 @@ fail_at(const struct step *step, int error, int status, int n)
 		right = right && got == status &&
 		    strchr(log.text, '\n') != NULL &&
 		    (step->before(&s.st) ||
-		    (disk.directory && step->after(&s.st)));
+			(disk.directory && step->after(&s.st)));
 	/* and it works again, once there is space */
 	right = right && sample_put(&s.st, 3, 1) == 0;
 	if (!right)
@@ -225,8 +225,10 @@ test_failing(const struct step *step, int error, int status)
 	do {
 		right = fail_at(step, error, status, n) && right;
 	} while (disk.struck && ++n < 1000);
-	ok(right && n > 4 && n < 1000, "%s: %s at each of %d calls is %d and "
-	    "changes nothing", step->name, strerror(error), n, status);
+	ok(right && n > 4 && n < 1000,
+	    "%s: %s at each of %d calls is %d and "
+	    "changes nothing",
+	    step->name, strerror(error), n, status);
 }
 
 static void
@@ -241,12 +243,12 @@ test_token_cache(void)
 	disk.error = ENOSPC;
 	disk.left = 0;
 	capture_start(&log);
-	is_int(store_put_token(&s.st, "i", &(struct token){ "other", 1 }),
-	    503, "a token on a full disk");
+	is_int(store_put_token(&s.st, "i", &(struct token){ "other", 1 }), 503,
+	    "a token on a full disk");
 	disk.left = -1;
 	is_line(capture_stop(&log), "tokens.db.tmp: ", "... is logged");
 	ok(store_find_token(&s.st, "i", &got) == 0 &&
-	    strcmp(got.text, token.text) == 0,
+		strcmp(got.text, token.text) == 0,
 	    "... and the old one still there: a full disk is no damage");
 	scratch_close(&s);
 }
@@ -255,20 +257,20 @@ test_token_cache(void)
 
 /* Steps of the child's work; its exit status tells the one that failed. */
 enum full {
-	FULL_RIGHT,		/* all as it should be */
-	FULL_MOUNT,		/* no tmpfs can be mounted here */
-	FULL_SETUP,		/* the first put failed */
-	FULL_STATUS,		/* the full disk was not a 503 */
-	FULL_LOST,		/* the records were not as before */
-	FULL_STUCK		/* with space again, it did not work */
+	FULL_RIGHT,  /* all as it should be */
+	FULL_MOUNT,  /* no tmpfs can be mounted here */
+	FULL_SETUP,  /* the first put failed */
+	FULL_STATUS, /* the full disk was not a 503 */
+	FULL_LOST,   /* the records were not as before */
+	FULL_STUCK   /* with space again, it did not work */
 };
 
 static bool
 write_file(const char *path, const char *text)
 {
 	const int fd = open(path, O_WRONLY | O_CLOEXEC);
-	const bool written = fd >= 0 &&
-	    write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	const bool written =
+	    fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
 
 	close(fd);
 	return written;
@@ -282,8 +284,7 @@ mount_small(const char *dir)
 	const gid_t gid = getegid();
 	char map[64];
 
-	if (unshare(uid == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) !=
-	    0)
+	if (unshare(uid == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) != 0)
 		return false;
 	if (uid != 0) {
 		snprintf(map, sizeof(map), "%u %u 1", uid, uid);
@@ -349,7 +350,7 @@ test_full(void)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == FULL_MOUNT)
 		skip(name, "a tmpfs can't be mounted here");
 	else if (!is_int(WIFEXITED(status) ? WEXITSTATUS(status) : -1,
-	    FULL_RIGHT, "%s", name))
+		     FULL_RIGHT, "%s", name))
 		diag("%s", log.text);
 	scratch_close(&s);
 }
@@ -427,9 +428,9 @@ test_whole_damage(void)
 {
 	static const struct {
 		const char *name;
-		size_t keep;	/* bytes of the file */
-		char more;	/* what follows, up to the old length */
-		bool shorter;	/* nothing follows */
+		size_t keep;  /* bytes of the file */
+		char more;    /* what follows, up to the old length */
+		bool shorter; /* nothing follows */
 	} table[] = {
 		{ "an empty file", 0, 0, true },
 		{ "one byte", 1, 0, true },
@@ -456,8 +457,10 @@ test_whole_damage(void)
 		memcpy(damaged.data, db.data, table[i].keep);
 		damaged.len = table[i].shorter ? table[i].keep : db.len;
 		right = judge(&s, &damaged, &noticed);
-		ok(right && noticed, "%s in place of %zu pages is 500 and "
-		    "stays", table[i].name, db.len / PAGE);
+		ok(right && noticed,
+		    "%s in place of %zu pages is 500 and "
+		    "stays",
+		    table[i].name, db.len / PAGE);
 	}
 	memcpy(damaged.data, db.data, db.len);
 	damaged.len = db.len - 1;
@@ -520,17 +523,18 @@ test_pages(void)
 	}
 	for (page = 1; page + 1 < db.len / PAGE; page++) {
 		memcpy(damaged.data, db.data, db.len);
-		memcpy(damaged.data + page * PAGE,
-		    db.data + (page + 1) * PAGE, PAGE);
-		memcpy(damaged.data + (page + 1) * PAGE,
-		    db.data + page * PAGE, PAGE);
-		ok(judge_apart(&s, &damaged), "pages %zu and %zu in each "
-		    "other's place are 500 and stay", page, page + 1);
+		memcpy(damaged.data + page * PAGE, db.data + (page + 1) * PAGE,
+		    PAGE);
+		memcpy(damaged.data + (page + 1) * PAGE, db.data + page * PAGE,
+		    PAGE);
+		ok(judge_apart(&s, &damaged),
+		    "pages %zu and %zu in each "
+		    "other's place are 500 and stay",
+		    page, page + 1);
 		memcpy(damaged.data, db.data, db.len);
-		memcpy(damaged.data + page * PAGE,
-		    db.data + (page + 1) * PAGE, PAGE);
-		ok(judge_apart(&s, &damaged), "so is page %zu twice",
-		    page + 1);
+		memcpy(damaged.data + page * PAGE, db.data + (page + 1) * PAGE,
+		    PAGE);
+		ok(judge_apart(&s, &damaged), "so is page %zu twice", page + 1);
 	}
 	free(damaged.data);
 	free(db.data);
@@ -559,8 +563,10 @@ test_flips(const struct scratch *s, const struct image *db, size_t page)
 		seen += noticed;
 		*byte = was;
 	}
-	ok(wrong == 0 && seen == flips, "page %zu: each of %d flipped bits is "
-	    "500 and stays", page, flips);
+	ok(wrong == 0 && seen == flips,
+	    "page %zu: each of %d flipped bits is "
+	    "500 and stays",
+	    page, flips);
 	if (seen != flips)
 		diag("%d were not noticed", flips - seen);
 }
@@ -595,7 +601,7 @@ test_damaged_tokens(void)
 		const char *name;
 		size_t keep;
 	} table[] = { { "an empty file", 0 }, { "half a page", PAGE / 2 },
-	    { "one page and a half", PAGE + PAGE / 2 } };
+		{ "one page and a half", PAGE + PAGE / 2 } };
 	const struct installation inst = sample(1, 1);
 	char path[SCRATCH_PATH];
 	struct token got;
@@ -638,7 +644,7 @@ main(void)
 		int error;
 		int status;
 	} errors[] = { { ENOSPC, 503 }, { EDQUOT, 503 }, { EIO, 500 },
-	    { EFBIG, 500 } };
+		{ EFBIG, 500 } };
 	size_t i, step;
 
 	limit_cpu(300);

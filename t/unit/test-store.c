@@ -81,8 +81,8 @@ static void
 test_tokens(void)
 {
 	const struct installation one = sample(1, 1), other = sample(2, 1);
-	static const int64_t moments[] = { 1, INT32_MAX, 2147483648,
-	    4294967296, (int64_t)1 << 41 };
+	static const int64_t moments[] = { 1, INT32_MAX, 2147483648, 4294967296,
+		(int64_t)1 << 41 };
 	struct token token = { "first", 1 }, got;
 	struct scratch s;
 	size_t i;
@@ -95,8 +95,8 @@ test_tokens(void)
 		token.expires = moments[i];
 		store_put_token(&s.st, one.oauth_id, &token);
 		ok(store_find_token(&s.st, one.oauth_id, &got) == 0 &&
-		    strcmp(got.text, token.text) == 0 &&
-		    got.expires == moments[i],
+			strcmp(got.text, token.text) == 0 &&
+			got.expires == moments[i],
 		    "a token that expires at %" PRId64, moments[i]);
 	}
 	memset(token.text, 'x', sizeof(token.text) - 1);
@@ -104,7 +104,8 @@ test_tokens(void)
 	is_int(store_put_token(&s.st, other.oauth_id, &token), 0,
 	    "the longest token is put");
 	ok(store_find_token(&s.st, other.oauth_id, &got) == 0 &&
-	    strcmp(got.text, token.text) == 0, "... and found");
+		strcmp(got.text, token.text) == 0,
+	    "... and found");
 
 	put_over(&s.st, &one);
 	put_over(&s.st, &other);
@@ -149,20 +150,20 @@ test_settings(void)
 	is_int(store_set(&s.st, one.oauth_id, "b", "\xc3\xa9\"\n"), 0,
 	    "... and another");
 	ok(strcmp(setting(&s.st, one.oauth_id, "a"), "1") == 0 &&
-	    strcmp(setting(&s.st, one.oauth_id, "b"), "\xc3\xa9\"\n") == 0,
+		strcmp(setting(&s.st, one.oauth_id, "b"), "\xc3\xa9\"\n") == 0,
 	    "... and both are kept");
 	ok(strcmp(setting(&s.st, other.oauth_id, "a"), "") == 0,
 	    "... for this installation only");
 	store_set(&s.st, one.oauth_id, "a", "");
-	ok(strcmp(setting(&s.st, one.oauth_id, "a"), "") == 0,
-	    "it is removed");
+	ok(strcmp(setting(&s.st, one.oauth_id, "a"), "") == 0, "it is removed");
 
 	memset(large, 'x', sizeof(large) - 1);
 	large[sizeof(large) - 1] = '\0';
 	capture_start(&log);
 	is_int(store_set(&s.st, one.oauth_id, "a", large), 413,
 	    "a value that is too large");
-	is_line(capture_stop(&log), "settings.db: record", "... which is logged");
+	is_line(capture_stop(&log), "settings.db: record",
+	    "... which is logged");
 	ok(strcmp(setting(&s.st, one.oauth_id, "b"), "\xc3\xa9\"\n") == 0,
 	    "... changes nothing");
 
@@ -194,8 +195,7 @@ test_settings_at_once(void)
 		wrong += status != 0;
 	for (i = 0; i < 4; i++) {
 		snprintf(name, sizeof(name), "n%d", i);
-		wrong += strcmp(setting(&s.st, inst.oauth_id, name),
-		    name) != 0;
+		wrong += strcmp(setting(&s.st, inst.oauth_id, name), name) != 0;
 	}
 	is_int(wrong, 0, "four set at once are all kept");
 	scratch_close(&s);
@@ -268,8 +268,8 @@ plant(const struct scratch *s, const char *key, const char *value)
 	v.data = strdup(value);
 	v.size = (u_int32_t)strlen(value);
 	unlink(scratch_path(s, "installations.db", path));
-	if (db_create(&db, NULL, 0) != 0 || db->open(db, NULL, path, NULL,
-	    DB_BTREE, DB_CREATE, 0600) != 0 ||
+	if (db_create(&db, NULL, 0) != 0 ||
+	    db->open(db, NULL, path, NULL, DB_BTREE, DB_CREATE, 0600) != 0 ||
 	    db->put(db, NULL, &k, &v, 0) != 0 || db->close(db, 0) != 0)
 		die("planting a record");
 	free(k.data);
@@ -279,11 +279,12 @@ plant(const struct scratch *s, const char *key, const char *value)
 static void
 test_records(void)
 {
-	static const char start[] = "{\"oauthId\":\"i\",\"oauthSecret\":\"s\","
+	static const char start[] =
+	    "{\"oauthId\":\"i\",\"oauthSecret\":\"s\","
 	    "\"capabilitiesUrl\":\"u\",\"groupId\":1";
 	static const char *const ends[] = { "", ",\"tokenUrl\":\"t\"}",
-	    ",\"tokenUrl\":\"t\",\"apiUrl\":null}",
-	    ",\"tokenUrl\":\"\",\"apiUrl\":\"a\"}" };
+		",\"tokenUrl\":\"t\",\"apiUrl\":null}",
+		",\"tokenUrl\":\"\",\"apiUrl\":\"a\"}" };
 	char value[20000];
 	struct installation got;
 	struct capture log;
@@ -295,20 +296,22 @@ test_records(void)
 		snprintf(value, sizeof(value), "%s%s", start, ends[i]);
 		plant(&s, "i", value);
 		capture_start(&log);
-		is_int(store_find(&s.st, "i", &got), 500,
-		    "no record: ...%s", ends[i]);
-		is_line(capture_stop(&log), "installations.db: ",
-		    "... which is logged");
+		is_int(store_find(&s.st, "i", &got), 500, "no record: ...%s",
+		    ends[i]);
+		is_line(capture_stop(&log),
+		    "installations.db: ", "... which is logged");
 	}
 	memset(value, ' ', sizeof(value));
 	strcpy(value + sizeof(value) - 3, "{}");
 	plant(&s, "i", value);
 	capture_start(&log);
 	is_int(store_find(&s.st, "i", &got), 500, "a record of 20,000 bytes");
-	is_line(capture_stop(&log), "installations.db: ",
-	    "... which is logged");
-	snprintf(value, sizeof(value), "%s,\"tokenUrl\":\"t\","
-	    "\"apiUrl\":\"a\",\"later\":{\"member\":[1]}}", start);
+	is_line(capture_stop(&log),
+	    "installations.db: ", "... which is logged");
+	snprintf(value, sizeof(value),
+	    "%s,\"tokenUrl\":\"t\","
+	    "\"apiUrl\":\"a\",\"later\":{\"member\":[1]}}",
+	    start);
 	plant(&s, "i", value);
 	is_int(store_find(&s.st, "i", &got), 0,
 	    "a record with members of a later version is fine");
@@ -397,9 +400,11 @@ test_unwritable(void)
 	scratch_open(&s);
 	sample_put(&s.st, 1, 1);
 	if (unlink(scratch_path(&s, "lock", path)) != 0 ||
-	    chmod(s.dir, 0500) != 0 || (geteuid() == 0 &&
-	    (chown(s.dir, NOBODY, NOBODY) != 0 || chown(scratch_path(&s,
-	    "installations.db", path), NOBODY, NOBODY) != 0)))
+	    chmod(s.dir, 0500) != 0 ||
+	    (geteuid() == 0 &&
+		(chown(s.dir, NOBODY, NOBODY) != 0 ||
+		    chown(scratch_path(&s, "installations.db", path), NOBODY,
+			NOBODY) != 0)))
 		die(s.dir);
 	capture_start(&log);
 	if ((pid = fork()) == 0)
@@ -420,7 +425,7 @@ test_umask(mode_t mask)
 {
 	const struct token token = { "token", 1 };
 	static const char *const names[] = { "installations.db", "tokens.db",
-	    "lock" };
+		"lock" };
 	char path[SCRATCH_PATH];
 	struct scratch s;
 	struct stat sb;
@@ -440,8 +445,7 @@ test_umask(mode_t mask)
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (stat(scratch_path(&s, names[i], path), &sb) != 0)
 			die(path);
-		is_int(sb.st_mode & 07777, 0600, "... %s is private",
-		    names[i]);
+		is_int(sb.st_mode & 07777, 0600, "... %s is private", names[i]);
 	}
 	scratch_close(&s);
 	umask(before);
@@ -455,8 +459,8 @@ static void
 test_db_config(void)
 {
 	static const char *const configs[] = { "nonsense\n",
-	    "set_data_dir sub\n", "set_cachesize 0 1 1\n",
-	    "set_create_dir sub\n", "set_verbose DB_VERB_RECOVERY on\n" };
+		"set_data_dir sub\n", "set_cachesize 0 1 1\n",
+		"set_create_dir sub\n", "set_verbose DB_VERB_RECOVERY on\n" };
 	char path[SCRATCH_PATH], cwd[4096];
 	struct capture log;
 	struct scratch s;
@@ -466,8 +470,7 @@ test_db_config(void)
 	sample_put(&s.st, 1, 1);
 	if (getcwd(cwd, sizeof(cwd)) == NULL ||
 	    mkdir(scratch_path(&s, "sub", path), 0700) != 0 ||
-	    mkdir(scratch_path(&s, "cwd", path), 0700) != 0 ||
-	    chdir(path) != 0)
+	    mkdir(scratch_path(&s, "cwd", path), 0700) != 0 || chdir(path) != 0)
 		die(path);
 	scratch_path(&s, "DB_CONFIG", path);
 	capture_start(&log);
@@ -475,7 +478,7 @@ test_db_config(void)
 		image_write("DB_CONFIG", configs[i], strlen(configs[i]));
 		image_write(path, configs[i], strlen(configs[i]));
 		ok(sample_stored(&s.st, 1, i + 1) &&
-		    sample_put(&s.st, 1, i + 2) == 0,
+			sample_put(&s.st, 1, i + 2) == 0,
 		    "found and put in spite of a stray DB_CONFIG, %.*s",
 		    (int)strcspn(configs[i], "\n"), configs[i]);
 	}
@@ -491,8 +494,8 @@ static void
 test_leftovers(void)
 {
 	static const char *const names[] = { "installations.db.tmp",
-	    "__db.installations.db.tmp", "tokens.db.tmp",
-	    "__db.tokens.db.tmp" };
+		"__db.installations.db.tmp", "tokens.db.tmp",
+		"__db.tokens.db.tmp" };
 	const struct token token = { "token", 1 };
 	char path[SCRATCH_PATH];
 	struct image db;
@@ -505,12 +508,12 @@ test_leftovers(void)
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		image_write(scratch_path(&s, names[i], path), "", 0);
 		ok(sample_put(&s.st, 1, (int)i) == 0 &&
-		    store_put_token(&s.st, "i", &token) == 0,
+			store_put_token(&s.st, "i", &token) == 0,
 		    "an empty %s is no obstacle", names[i]);
 		ok(access(path, F_OK) != 0, "... and gone");
 		image_write(path, db.data, db.len);
 		ok(sample_put(&s.st, 1, (int)i) == 0 &&
-		    store_put_token(&s.st, "i", &token) == 0,
+			store_put_token(&s.st, "i", &token) == 0,
 		    "nor is a whole one");
 		ok(access(path, F_OK) != 0, "... and gone");
 	}
@@ -560,10 +563,12 @@ test_lock(void)
 	capture_start(&log);
 	for (i = 0; i < 3; i++)
 		if ((waiters[i] = fork()) == 0)
-			_exit((i == 0 ? sample_put(&s.st, 1, 2) :
-			    i == 1 ? store_remove(&s.st, &inst) :
-			    store_put_token(&s.st, "i", &token)) == 503 ?
-			    0 : 1);
+			_exit((i == 0	     ? sample_put(&s.st, 1, 2) :
+				      i == 1 ? store_remove(&s.st, &inst) :
+					       store_put_token(&s.st, "i",
+						   &token)) == 503 ?
+				0 :
+				1);
 	ok(sample_stored(&s.st, 1, 1), "readers do not wait for the lock");
 	for (i = 0; i < 3; i++)
 		waitpid(waiters[i], &status[i], 0);
@@ -595,12 +600,11 @@ put_at_once(bool same_secret, int n, int expected)
 	scratch_open(&s);
 	capture_start(&log);
 	for (i = 0; i < n; i++) {
-		const struct installation inst = sample(1,
-		    same_secret ? 1 : i);
+		const struct installation inst = sample(1, same_secret ? 1 : i);
 
 		if (fork() == 0)
-			_exit(store_put(&s.st, &inst, &none) == expected ?
-			    0 : 1);
+			_exit(
+			    store_put(&s.st, &inst, &none) == expected ? 0 : 1);
 	}
 	while (wait(&status) > 0)
 		got += status == 0;
@@ -670,7 +674,7 @@ without_descriptors(const struct scratch *s)
 	if (store_find(&s->st, inst.oauth_id, &got) != 503)
 		return 2;
 	if (store_put_token(&s->st, inst.oauth_id,
-	    &(struct token){ "token", 1 }) != 503)
+		&(struct token){ "token", 1 }) != 503)
 		return 3;
 	return datadir_open(&data, s->dir) == 503 ? 0 : 4;
 }

@@ -6,16 +6,11 @@
 #include "tap.h"
 #include "template.h"
 
-static const struct template_value values[] = {
-	{ "name", "Echo" },
+static const struct template_value values[] = { { "name", "Echo" },
 	{ "quoted", "say \"hi\" \\ \n\t\x01 </script>" },
-	{ "utf8", "\xc3\xa9\xf0\x9f\x98\x80" },
-	{ "latin1", "\xe9" },
-	{ "braces", "{{ name }}" },
-	{ "empty", "" },
-	{ "name2", "Second" },
-	{ NULL, NULL }
-};
+	{ "utf8", "\xc3\xa9\xf0\x9f\x98\x80" }, { "latin1", "\xe9" },
+	{ "braces", "{{ name }}" }, { "empty", "" }, { "name2", "Second" },
+	{ NULL, NULL } };
 
 static const struct {
 	const char *name;
@@ -46,7 +41,7 @@ static const struct {
 static const struct {
 	const char *name;
 	const char *text;
-	const char *line;	/* of the log, behind the path */
+	const char *line; /* of the log, behind the path */
 } bad[] = {
 	{ "an unknown name", "{\n\"a\":\"{{ nobody }}\"}",
 	    ":2: unknown name: {{ nobody " },
@@ -74,10 +69,8 @@ static const struct {
 	{ "a placeholder outside a string", "{\"a\":{{ name }}}",
 	    ":1: not JSON: " },
 	{ "Latin-1", "{\"a\":\"\xe9\"}", ": not JSON: " },
-	{ "a Latin-1 value", "{\"a\":\"{{ latin1 }}\"}",
-	    ": not JSON: " },
-	{ "a byte order mark", "\xef\xbb\xbf{}",
-	    ":1: not JSON: " },
+	{ "a Latin-1 value", "{\"a\":\"{{ latin1 }}\"}", ": not JSON: " },
+	{ "a byte order mark", "\xef\xbb\xbf{}", ":1: not JSON: " },
 };
 
 static void
@@ -94,8 +87,7 @@ test_good(const struct scratch *s)
 		out = NULL;
 		len = 0;
 		capture_start(&log);
-		status = template_render(s->dir, "t.json", values, &out,
-		    &len);
+		status = template_render(s->dir, "t.json", values, &out, &len);
 		capture_stop(&log);
 		is_int(status, 0, "%s", good[i].name);
 		is_str(out, good[i].rendered, "... as rendered");
@@ -135,8 +127,7 @@ test_bad(const struct scratch *s)
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		refused(s, bad[i].text, strlen(bad[i].text), bad[i].line,
 		    bad[i].name);
-	refused(s, "{}\0", 3, ": too large or not text",
-	    "a NUL at the end");
+	refused(s, "{}\0", 3, ": too large or not text", "a NUL at the end");
 	refused(s, "{\"a\":\"\0\"}", 9, ": too large or not text",
 	    "a NUL inside");
 
@@ -154,7 +145,7 @@ test_size(const struct scratch *s)
 {
 	char *text = malloc(TEMPLATE_MAX + 1), *out = NULL;
 	const struct template_value large[] = { { "large", text },
-	    { NULL, NULL } };
+		{ NULL, NULL } };
 	char path[SCRATCH_PATH];
 	struct capture log;
 	size_t len;

@@ -111,9 +111,9 @@ check_descriptors(const char *text)
 		diag("%s", text);
 }
 
-static const char *const request[] = { "GATEWAY_INTERFACE=",
-    "REQUEST_METHOD=", "HTTP_AUTHORIZATION=", "QUERY_STRING=",
-    "CONTENT_LENGTH=", "SCRIPT_NAME=", "NO_SETTING=" };
+static const char *const request[] = { "GATEWAY_INTERFACE=", "REQUEST_METHOD=",
+	"HTTP_AUTHORIZATION=", "QUERY_STRING=", "CONTENT_LENGTH=",
+	"SCRIPT_NAME=", "NO_SETTING=" };
 
 /* The settings are there, and the request is not. */
 static void
@@ -172,8 +172,7 @@ test_start(void)
 	if (text != NULL)
 		sid = strtol(strstr(text, "\nsid ") + 5, NULL, 10);
 	ok(sid > 0 && sid != getsid(0), "it is in another session");
-	ok(waitpid(-1, NULL, 0) < 0 && errno == ECHILD,
-	    "it is nobody's child");
+	ok(waitpid(-1, NULL, 0) < 0 && errno == ECHILD, "it is nobody's child");
 	close(leak[0]);
 	close(leak[1]);
 	close(200);
@@ -224,7 +223,7 @@ test_unstartable(void)
 	outbox_reserve(&f.box, "/nowhere/courier");
 	outbox_wake(&f.box);
 	close(fds[1]);
-	if (read(fds[0], &byte, 1) != 0)	/* wait for the child's end */
+	if (read(fds[0], &byte, 1) != 0) /* wait for the child's end */
 		die("pipe");
 	is_line(capture_stop(&log), "/nowhere/courier: not started: No such",
 	    "a courier that is not there is logged");
@@ -239,8 +238,7 @@ is_woken(int trigger)
 	char bytes[256];
 	bool woken = false;
 
-	while (poll(&fd, 1, 0) > 0 && read(trigger, bytes,
-	    sizeof(bytes)) > 0)
+	while (poll(&fd, 1, 0) > 0 && read(trigger, bytes, sizeof(bytes)) > 0)
 		woken = true;
 	return woken;
 }

@@ -20,8 +20,8 @@ static bool
 resize_disk(unsigned long long bytes)
 {
 	char *option = text("size=%llu", bytes);
-	const bool done = mount("none", soak.data, "tmpfs", MS_REMOUNT,
-	    option) == 0;
+	const bool done =
+	    mount("none", soak.data, "tmpfs", MS_REMOUNT, option) == 0;
 
 	if (!done && errno != EINVAL)
 		die("resizing the file system");
@@ -86,9 +86,9 @@ look_at(int pid, char name[64], int *parent)
 }
 
 enum prey {
-	COURIER,	/* one with the name that is ours alone */
-	PROGRAM,	/* a child of a child of our Apache */
-	SERVER,		/* a child of our Apache, mod_cgid's daemon included */
+	COURIER, /* one with the name that is ours alone */
+	PROGRAM, /* a child of a child of our Apache */
+	SERVER,	 /* a child of our Apache, mod_cgid's daemon included */
 };
 
 static bool
@@ -121,8 +121,7 @@ find_prey(enum prey prey, uint64_t *state)
 		die("/proc");
 	while ((entry = readdir(proc)) != NULL) {
 		pid = (int)strtol(entry->d_name, NULL, 10);
-		if (pid > 0 && is_prey(prey, pid) &&
-		    dice(state, ++found) == 0)
+		if (pid > 0 && is_prey(prey, pid) && dice(state, ++found) == 0)
 			chosen = pid;
 	}
 	closedir(proc);
@@ -133,8 +132,9 @@ void
 kill_one(uint64_t *state)
 {
 	const unsigned int throw = dice(state, 20);
-	const enum prey prey = throw == 0 ? SERVER : throw < 6 ? COURIER :
-	    PROGRAM;
+	const enum prey prey = throw == 0 ? SERVER :
+	    throw < 6			  ? COURIER :
+					    PROGRAM;
 	const int pid = find_prey(prey, state);
 
 	if (pid > 0 && kill(pid, SIGKILL) == 0)

@@ -15,8 +15,7 @@
 
 /* ---- what an answer means ---- */
 
-static void TAP_FORMAT(1, 2)
-odd(const char *fmt, ...)
+static void TAP_FORMAT(1, 2) odd(const char *fmt, ...)
 {
 	char line[512];
 	va_list ap;
@@ -98,9 +97,10 @@ authorization(const char *id, const char *secret, int64_t room, int life)
 {
 	static const char header[] = "{\"alg\":\"HS256\",\"typ\":\"JWT\"}";
 	const long long now = (long long)time(NULL);
-	char *claims = text("{\"iss\":\"%s\",\"iat\":%lld,\"exp\":%lld,"
-	    "\"context\":{\"room_id\":%lld}}", id, now + (life < 0 ? life : 0), now + life,
-	    (long long)room);
+	char *claims = text(
+	    "{\"iss\":\"%s\",\"iat\":%lld,\"exp\":%lld,"
+	    "\"context\":{\"room_id\":%lld}}",
+	    id, now + (life < 0 ? life : 0), now + life, (long long)room);
 	char token[1024], signature[64], *out;
 	uint8_t digest[SHA256_DIGEST_SIZE];
 	struct hmac_sha256_ctx ctx;
@@ -123,10 +123,11 @@ authorization(const char *id, const char *secret, int64_t room, int life)
 char *
 webhook(const char *id, int64_t room, const char *message)
 {
-	return text("{\"event\":\"room_message\",\"oauth_client_id\":\"%s\","
+	return text(
+	    "{\"event\":\"room_message\",\"oauth_client_id\":\"%s\","
 	    "\"item\":{\"room\":{\"id\":%lld},\"message\":{\"id\":\"m-%s\","
-	    "\"message\":\"/echo %s\"}}}", id, (long long)room, message,
-	    message);
+	    "\"message\":\"/echo %s\"}}}",
+	    id, (long long)room, message, message);
 }
 
 /* Post it, signed with that secret; returns the status. */
@@ -136,8 +137,8 @@ post_webhook(const char *id, const char *secret, int64_t room,
 {
 	char *header = authorization(id, secret, room, life);
 	char *body = webhook(id, room, message);
-	const int status = status_of(request(soak.addon, "POST", "/echo",
-	    header, body));
+	const int status =
+	    status_of(request(soak.addon, "POST", "/echo", header, body));
 
 	free(header);
 	free(body);
@@ -154,8 +155,8 @@ say(struct client *c, const struct tenant *tenant)
 
 	snprintf(message, sizeof(message), "said-%d-%d-%zu", c->number,
 	    c->serial++, soak.part);
-	status = post_webhook(tenant->id, tenant->secret, c->room, message,
-	    3600);
+	status =
+	    post_webhook(tenant->id, tenant->secret, c->room, message, 3600);
 	if (status == 204) {
 		c->said = room_for(c->said, c->said_count, sizeof(*c->said));
 		said = &c->said[c->said_count++];
@@ -168,9 +169,11 @@ say(struct client *c, const struct tenant *tenant)
 static char *
 credentials(const char *id, const char *secret, int64_t room, const char *url)
 {
-	return text("{\"oauthId\":\"%s\",\"oauthSecret\":\"%s\","
+	return text(
+	    "{\"oauthId\":\"%s\",\"oauthSecret\":\"%s\","
 	    "\"capabilitiesUrl\":\"%s/v2/capabilities\",\"groupId\":46617,"
-	    "\"roomId\":%lld}", id, secret, url, (long long)room);
+	    "\"roomId\":%lld}",
+	    id, secret, url, (long long)room);
 }
 
 int
@@ -178,8 +181,8 @@ post_installed(const char *id, const char *secret, int64_t room,
     const char *url)
 {
 	char *body = credentials(id, secret, room, url);
-	const int status = status_of(request(soak.addon, "POST", "/installed",
-	    "", body));
+	const int status =
+	    status_of(request(soak.addon, "POST", "/installed", "", body));
 
 	free(body);
 	return status;
@@ -191,8 +194,8 @@ install(const struct client *c, struct tenant *tenant)
 {
 	char *body = text("{\"url\":\"%s/capabilities\",\"room_id\":%lld}",
 	    soak.addon_url, (long long)c->room);
-	const struct answer answer = request(soak.hipchat, "POST",
-	    "/control/install", "", body);
+	const struct answer answer =
+	    request(soak.hipchat, "POST", "/control/install", "", body);
 
 	memset(tenant, 0, sizeof(*tenant));
 	copy_string(answer.body, "oauth_id", tenant->id, sizeof(tenant->id));
@@ -223,7 +226,8 @@ install_guest(struct client *c)
 static void
 remove_guest(struct client *c)
 {
-	const size_t which = c->guest_count == 0 ? 0 :
+	const size_t which = c->guest_count == 0 ?
+	    0 :
 	    dice(&c->dice, (unsigned int)c->guest_count);
 	const char form = (char)('A' + dice(&c->dice, 3));
 	struct tenant *guest;
@@ -255,13 +259,17 @@ good(struct client *c)
 	case 1:
 		remove_guest(c);
 		break;
-	case 2:	/* HipChat repeats itself */
-		expect("install again", post_installed(c->home.id,
-		    c->home.secret, c->room, soak.hipchat_url), 200, 0);
+	case 2: /* HipChat repeats itself */
+		expect("install again",
+		    post_installed(c->home.id, c->home.secret, c->room,
+			soak.hipchat_url),
+		    200, 0);
 		break;
 	case 3:
-		expect("capabilities", status_of(request(soak.addon, "GET",
-		    "/capabilities", "", NULL)), 200, 0);
+		expect("capabilities",
+		    status_of(
+			request(soak.addon, "GET", "/capabilities", "", NULL)),
+		    200, 0);
 		break;
 	default:
 		expect("webhook", say(c, &c->home), 204, 0);

@@ -20,15 +20,22 @@ forge(struct client *c)
 	char *body = webhook(c->home.id, c->room, FORGED);
 
 	expect("unsigned", post("/echo", "", body), 401, 0);
-	expect("alg none", post("/echo", "Authorization: JWT "
-	    "eyJhbGciOiJub25lIn0.e30.\r\n", body), 401, 0);
+	expect("alg none",
+	    post("/echo",
+		"Authorization: JWT "
+		"eyJhbGciOiJub25lIn0.e30.\r\n",
+		body),
+	    401, 0);
 	free(body);
-	expect("a guessed secret", post_webhook(c->home.id, "guess", c->room,
-	    FORGED, 3600), 401, 0);
-	expect("expired", post_webhook(c->home.id, c->home.secret, c->room,
-	    FORGED, -3600), 401, 0);
-	expect("nobody's", post_webhook("00000000-0000-4000-8000-000000000000",
-	    c->home.secret, c->room, FORGED, 3600), 401, 0);
+	expect("a guessed secret",
+	    post_webhook(c->home.id, "guess", c->room, FORGED, 3600), 401, 0);
+	expect("expired",
+	    post_webhook(c->home.id, c->home.secret, c->room, FORGED, -3600),
+	    401, 0);
+	expect("nobody's",
+	    post_webhook("00000000-0000-4000-8000-000000000000", c->home.secret,
+		c->room, FORGED, 3600),
+	    401, 0);
 }
 
 static void
@@ -36,15 +43,21 @@ take_over(struct client *c)
 {
 	char *path = text("/installed/%s", c->home.id);
 
-	expect("a forged secret", post_installed(c->home.id, "forged",
-	    c->room, soak.hipchat_url), 403, 0);
-	expect("capabilities inside", post_installed(c->home.id,
-	    c->home.secret, c->room, "https://127.0.0.1"), 403, 0);
-	expect("DELETE of what is installed", status_of(request(soak.addon,
-	    "DELETE", path, "", NULL)), 409, 0);
-	expect("a redirect elsewhere", status_of(request(soak.addon, "GET",
-	    "/uninstalled?redirect_url=http://example.com/"
-	    "&installable_url=http://example.com/", "", NULL)), 400, 0);
+	expect("a forged secret",
+	    post_installed(c->home.id, "forged", c->room, soak.hipchat_url),
+	    403, 0);
+	expect("capabilities inside",
+	    post_installed(c->home.id, c->home.secret, c->room,
+		"https://127.0.0.1"),
+	    403, 0);
+	expect("DELETE of what is installed",
+	    status_of(request(soak.addon, "DELETE", path, "", NULL)), 409, 0);
+	expect("a redirect elsewhere",
+	    status_of(request(soak.addon, "GET",
+		"/uninstalled?redirect_url=http://example.com/"
+		"&installable_url=http://example.com/",
+		"", NULL)),
+	    400, 0);
 	free(path);
 }
 
@@ -65,8 +78,9 @@ garbage(struct client *c)
 	for (i = 0; i < 300; i++)
 		body[i] = (char)(1 + dice(&c->dice, 255));
 	body[300] = '\0';
-	expect("noise", post(dice(&c->dice, 2) == 0 ? "/echo" : "/installed",
-	    "", body), 400, 0);
+	expect("noise",
+	    post(dice(&c->dice, 2) == 0 ? "/echo" : "/installed", "", body),
+	    400, 0);
 	free(body);
 	for (n = 0; n < sizeof(bytes); n++)
 		bytes[n] = (char)dice(&c->dice, 256);
@@ -78,23 +92,31 @@ garbage(struct client *c)
 static void
 mislead(struct client *c)
 {
-	static const char start[] = "POST /echo HTTP/1.1\r\nHost: x\r\n"
+	static const char start[] =
+	    "POST /echo HTTP/1.1\r\nHost: x\r\n"
 	    "Connection: close\r\nContent-Length: 1000\r\n\r\n{\"event\":";
-	static const char odd_length[] = "POST /echo HTTP/1.1\r\nHost: x\r\n"
+	static const char odd_length[] =
+	    "POST /echo HTTP/1.1\r\nHost: x\r\n"
 	    "Connection: close\r\nContent-Length: 0x10\r\n\r\n{}";
 
 	status_of(exchange(soak.addon, start, strlen(start), ABORT));
-	expect("a body that ends too soon", status_of(exchange(soak.addon,
-	    start, strlen(start), CUT)), 400, 408);
-	expect("an odd length", status_of(exchange(soak.addon, odd_length,
-	    strlen(odd_length), WHOLE)), 400, 0);
-	expect("no length", status_of(request(soak.addon, "POST", "/echo", "",
-	    NULL)), 411, 0);
-	expect("another method", status_of(request(soak.addon, "PUT", "/echo",
-	    "", "{}")), 405, 0);
-	expect("another path", status_of(request(soak.addon, "GET",
-	    dice(&c->dice, 2) == 0 ? "/courier" : "/echo/../installations.db",
-	    "", NULL)), 404, 0);
+	expect("a body that ends too soon",
+	    status_of(exchange(soak.addon, start, strlen(start), CUT)), 400,
+	    408);
+	expect("an odd length",
+	    status_of(
+		exchange(soak.addon, odd_length, strlen(odd_length), WHOLE)),
+	    400, 0);
+	expect("no length",
+	    status_of(request(soak.addon, "POST", "/echo", "", NULL)), 411, 0);
+	expect("another method",
+	    status_of(request(soak.addon, "PUT", "/echo", "", "{}")), 405, 0);
+	expect("another path",
+	    status_of(request(soak.addon, "GET",
+		dice(&c->dice, 2) == 0 ? "/courier" :
+					 "/echo/../installations.db",
+		"", NULL)),
+	    404, 0);
 }
 
 static void

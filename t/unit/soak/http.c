@@ -58,8 +58,7 @@ room_for(void *list, size_t count, size_t size)
 }
 
 /* A printed text, for free(). */
-char * TAP_FORMAT(1, 2)
-text(const char *fmt, ...)
+char *TAP_FORMAT(1, 2) text(const char *fmt, ...)
 {
 	va_list ap;
 	char *out;
@@ -86,8 +85,8 @@ ready(int fd, short events, int64_t deadline)
 static int
 dial(int port, int64_t deadline)
 {
-	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC |
-	    SOCK_NONBLOCK, 0);
+	const int fd =
+	    socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_in to = {
 		.sin_family = AF_INET,
 		.sin_port = htons((uint16_t)port),
@@ -157,8 +156,8 @@ take_answer(char *all, struct answer *answer)
 	if (answer->status == CLOSED)
 		return;
 	body += 4;
-	if (length != NULL && length < body && strlen(body) !=
-	    strtoul(length + 18, NULL, 10))
+	if (length != NULL && length < body &&
+	    strlen(body) != strtoul(length + 18, NULL, 10))
 		answer->status = CLOSED;
 	else
 		answer->body = text("%s", body);
@@ -204,12 +203,14 @@ struct answer
 request(int port, const char *method, const char *path, const char *header,
     const char *body)
 {
-	char *length = body == NULL ? text("%s", "") :
+	char *length = body == NULL ?
+	    text("%s", "") :
 	    text("Content-Length: %zu\r\n", strlen(body));
-	char *all = text("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+	char *all = text(
+	    "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 	    "Connection: close\r\nContent-Type: application/json\r\n"
-	    "%s%s\r\n%s", method, path, header, length,
-	    body != NULL ? body : "");
+	    "%s%s\r\n%s",
+	    method, path, header, length, body != NULL ? body : "");
 	const struct answer answer = exchange(port, all, strlen(all), WHOLE);
 
 	free(length);

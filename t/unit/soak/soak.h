@@ -20,27 +20,27 @@
 
 /* How a call ended that has no status. */
 enum {
-	CLOSED = 0,	/* without a complete answer */
-	HUNG = -1,	/* not at all */
+	CLOSED = 0, /* without a complete answer */
+	HUNG = -1,  /* not at all */
 };
 
 enum ending {
-	WHOLE,		/* send all, wait for the answer */
-	CUT,		/* send it, end the stream, wait for the answer */
-	ABORT,		/* send it, reset the connection */
+	WHOLE, /* send all, wait for the answer */
+	CUT,   /* send it, end the stream, wait for the answer */
+	ABORT, /* send it, reset the connection */
 };
 
 struct answer {
 	int status;
-	char *body;	/* NUL-terminated; freed by the caller */
+	char *body; /* NUL-terminated; freed by the caller */
 };
 
 /* One installation. */
 struct tenant {
 	char id[64];
 	char secret[64];
-	bool gone;	/* its removal was acknowledged */
-	bool unsure;	/* its removal was not acknowledged */
+	bool gone;   /* its removal was acknowledged */
+	bool unsure; /* its removal was not acknowledged */
 };
 
 /* A message that was acknowledged. */
@@ -53,8 +53,8 @@ struct client {
 	int number;
 	uint64_t dice;
 	int64_t room;
-	struct tenant home;		/* stays */
-	struct tenant *guests;		/* come and go */
+	struct tenant home;    /* stays */
+	struct tenant *guests; /* come and go */
 	size_t guest_count;
 	struct said *said;
 	size_t said_count;
@@ -71,16 +71,16 @@ enum { PARTS = 3 };
 extern const struct part parts[PARTS];
 
 extern struct soak {
-	int addon, hipchat;		/* ports */
+	int addon, hipchat; /* ports */
 	const char *hipchat_url, *addon_url, *data, *courier;
 	int apache;
 	int seconds;
 	int client_count;
 	struct client clients[CLIENTS_MAX];
-	size_t part;			/* which is on */
-	int64_t end;			/* of that, in ms */
+	size_t part; /* which is on */
+	int64_t end; /* of that, in ms */
 	atomic_int requests, hung, odd, killed, filled, refused;
-	pthread_mutex_t mutex;		/* for output */
+	pthread_mutex_t mutex; /* for output */
 } soak;
 
 /* ---- http.c ---- */
@@ -102,8 +102,8 @@ void *room_for(void *list, size_t count, size_t size);
 char *text(const char *fmt, ...) TAP_FORMAT(1, 2);
 
 /* Send bytes, whatever they are, to a port of this host. */
-struct answer exchange(int port, const char *bytes, size_t len,
-    enum ending ending);
+struct answer
+exchange(int port, const char *bytes, size_t len, enum ending ending);
 
 /* A request with a header line (with CR LF, or "") and a body (or NULL). */
 struct answer request(int port, const char *method, const char *path,
