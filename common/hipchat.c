@@ -293,7 +293,7 @@ hipchat_reason(const struct http_reply *reply, char *out, size_t size)
 	json_object_put(doc);
 }
 
-/* The stored token, unless it must be a fresh one, or a new one. */
+/* The stored token, or a new one if there is none or it must be fresh. */
 static int
 get_token(const struct config *cfg, const struct store *st,
     const struct installation *inst, bool fresh, struct token *token)
@@ -304,7 +304,7 @@ get_token(const struct config *cfg, const struct store *st,
 	    token->expires > (int64_t)time(NULL))
 		return 0;
 	status = hipchat_token(cfg, inst, token);
-	if (status == 0) /* a failure is logged, and costs a call */
+	if (status == 0) /* a failure is logged, and costs one call */
 		store_put_token(st, inst->oauth_id, token);
 	return status;
 }

@@ -78,13 +78,13 @@ void hipchat_post_request(struct http_request *request,
 
 /*
  * Any other call: the method ("GET", "POST", "PUT", "DELETE") and the path
- * below api_url, such as "room/17/topic", its query included; body may be
- * NULL.  The token is the stored one, or where there is none or HipChat
- * refuses it (401), a new one, which is then stored.
+ * below api_url, such as "room/17/topic", including the query; body may be
+ * NULL.  The token is the stored one.  If there is none or HipChat refuses it
+ * (401), the call gets a new one and stores it.
  *
- * Returns 0 where HipChat did it (2xx), with its JSON, which the caller
- * releases, in *answer, unless answer is NULL; *answer is NULL where HipChat
- * had nothing to say.  Else HipChat's own status from 400 on, or 403 or 502 as
+ * Returns 0 if HipChat did it (2xx).  Unless answer is NULL, *answer is then
+ * HipChat's JSON, which the caller releases, or NULL if there is none.
+ * Otherwise returns HipChat's own status of 400 or more, or 403 or 502 as
  * above, all logged.
  *
  *	struct json_object *topic = json_new();

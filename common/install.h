@@ -11,7 +11,7 @@
 
 /*
  * Read the installation that HipChat posts (Connect, server-side installation)
- * from the request's body.  Returns 0, or 400 with the member named.
+ * from the request's body.  Returns 0, or 400, and names the member.
  */
 int install_read(struct installation *inst, struct cgi *cgi);
 

@@ -36,7 +36,7 @@ int notify_room(struct webhook *hook, const struct notification *notification);
 
 /*
  * The text for use in a message of format "html", with & < > " and ' escaped.
- * It belongs to the webhook.
+ * The result belongs to the webhook.
  */
 const char *html_escape(struct webhook *hook, const char *text);
 

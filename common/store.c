@@ -51,7 +51,7 @@ store_ids(const struct store *st, char **ids)
 	return book_keys(&st->installations, ids);
 }
 
-/* What depends on the installation; where nothing is, nothing is written. */
+/* What depends on the installation; if there is nothing, write nothing. */
 static int
 remove_rest(const struct store *st, const char *oauth_id)
 {
@@ -98,7 +98,7 @@ change(const struct store *st, const char *oauth_id, const char *value,
 			return found;
 		if (found == HTTP_NOT_FOUND && value == NULL)
 			return 0;
-		/* a removal that is killed here will be asked for again */
+		/* if killed here, the removal will be requested again */
 		status = value == NULL ? remove_rest(st, oauth_id) : 0;
 		if (status == 0)
 			status = book_swap(&st->installations, oauth_id,
@@ -152,7 +152,7 @@ store_put_token(const struct store *st, const char *oauth_id,
 	return status;
 }
 
-/* The settings, and the record that they are; *record is "" for none. */
+/* The settings, and the record that holds them; "" if there is none. */
 static int
 read_settings(const struct store *st, const char *oauth_id,
     char record[BOOK_VALUE_MAX], struct json_object **settings)
@@ -184,7 +184,7 @@ store_settings(const struct store *st, const char *oauth_id,
 	return read_settings(st, oauth_id, record, settings);
 }
 
-/* Write the settings, if the record is still this one. */
+/* Write the settings, if the record is still the same. */
 static int
 write_settings(const struct store *st, const char *oauth_id, const char *record,
     struct json_object *settings)

@@ -61,14 +61,15 @@ int store_put_token(const struct store *st, const char *oauth_id,
 
 /*
  * The settings of an installation, strings by name, in an object that the
- * caller releases; an empty one where there are none, NULL on failure.
+ * caller releases; an empty one if there are none, NULL on failure.
  */
 int store_settings(const struct store *st, const char *oauth_id,
     struct json_object **settings);
 
 /*
- * Give one of them a value, or remove it ("").  An installation's settings
- * together have less than BOOK_VALUE_MAX bytes as JSON: HTTP_CONTENT_TOO_LARGE.
+ * Give one of them a value, or remove it ("").  As JSON, all settings of an
+ * installation must be less than BOOK_VALUE_MAX bytes, or it returns
+ * HTTP_CONTENT_TOO_LARGE.
  */
 int store_set(const struct store *st, const char *oauth_id, const char *name,
     const char *value);

@@ -37,7 +37,7 @@
  *	room_topic_change
  *			item.topic, item.sender.id, .name, .mention_name
  * What room_created, _deleted, _archived, _unarchived and _file_upload have in
- * item is not on record.
+ * item is unknown.
  */
 #ifndef WEBHOOK_H
 #define WEBHOOK_H
@@ -104,7 +104,7 @@ int webhook_main_keeping(const char *name, int (*answer)(struct webhook *hook),
  */
 const char *webhook_text(const struct webhook *hook, const char *path);
 
-/* A text as by printf(3), which belongs to the webhook, too. */
+/* Format a text like printf(3); it belongs to the webhook, too. */
 const char *webhook_format(struct webhook *hook, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -117,11 +117,12 @@ const char *webhook_format(struct webhook *hook, const char *fmt, ...)
 char *webhook_argument(struct webhook *hook, const char *command);
 
 /*
- * What an endpoint remembers for the installation, strings by name (which has
- * no dot in it), kept until the installation is removed.  get: the value, or
- * "", which belongs to the webhook until the next set.  set: "" for none.  All
- * endpoints share the names, and 16 KiB.  Return 0, or logged, 413 (no room
- * for the value), 500 or 503 (the store).
+ * What an endpoint remembers for the installation until it is removed: strings
+ * by name (without a dot).  All endpoints share the names, and 16 KiB.
+ * webhook_get() returns the value, or ""; it belongs to the webhook until the
+ * next webhook_set().  webhook_set() sets the value ("" removes it) and returns
+ * 0, or logs why and returns 413 (no room for the value), 500 or 503 (the
+ * store).
  */
 int webhook_get(struct webhook *hook, const char *name, const char **value);
 int webhook_set(struct webhook *hook, const char *name, const char *value);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The examples, t/examples/*.c, under Apache beside the stand-in HipChat.
+# The examples, t/examples/*.c, under Apache and with the stand-in HipChat.
 . t/lib/lib.sh
 
 start_hipchatd
@@ -19,7 +19,7 @@ jq 'def hook(name): {url: "{{ base_url }}/\(name)", event: "room_message",
 		hook("motto") + {pattern: "^/motto"}
 	]' templates/capabilities.json >"$tmp/templates/capabilities.json"
 
-# of_room FILTER: of the dialogue's room, as the stand-in shows it
+# of_room FILTER: a part of the dialogue's room, as the stand-in shows it
 of_room() { control GET "rooms/$dialogue_room" | jq -r "$1"; }
 # revoke WHAT: tokens of the dialogue's installation are refused from now on
 revoke_tokens() {
@@ -49,7 +49,7 @@ dialogue <<'END'
 * room_exit Ada Lovelace
 END
 
-# An answer in the response, which nobody may keep.
+# An answer in the response, which nobody may cache.
 dialogue <<'END'
 < /ping
 > pong

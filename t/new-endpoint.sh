@@ -1,6 +1,6 @@
 #!/bin/sh
-# t/new-endpoint.sh NAME: a webhook that answers "/NAME something", complete: the
-# program, its entry in the descriptor, and a test.  Writes all three or nothing.
+# t/new-endpoint.sh NAME: makes a webhook that answers "/NAME something": the
+# program, its entry in the descriptor, and a test; all three or nothing.
 set -eu
 LC_ALL=C
 export LC_ALL

@@ -1,6 +1,6 @@
 #!/bin/sh
-# make new-endpoint, in a copy of the tree: what it writes works as it is, and a
-# name that it refuses changes nothing.
+# make new-endpoint, in a copy of the tree: what it writes works unchanged, and
+# a name that it refuses changes nothing.
 . t/lib/lib.sh
 
 mkdir "$tmp/tree"
@@ -10,7 +10,7 @@ cd "$tmp/tree" || die 'no copy of the tree'
 B=build DEPS=no MAKEFLAGS="${MAKEFLAGS:-} B=build"
 export B DEPS MAKEFLAGS
 
-# The names to be made here may be taken by whoever made endpoints in the tree.
+# Somebody may have made endpoints with these names in the tree.
 rm -f cgi-bin/dice-2.c cgi-bin/random.c t/endpoints/*
 jq --indent 2 'del(.capabilities.webhook[] | select(.name != "echo"))' \
 	templates/capabilities.json >"$tmp/without"

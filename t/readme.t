@@ -15,7 +15,7 @@ cd "$tmp/tree" || die 'no copy of the tree'
 B=build DEPS=no MAKEFLAGS="${MAKEFLAGS:-} B=build"
 export B DEPS MAKEFLAGS
 
-# Whoever follows the README in earnest has the files already.
+# Somebody who followed the README has the files already.
 rm -f cgi-bin/shout.c t/endpoints/shout.t
 jq 'del(.capabilities.webhook[] | select(.name == "shout"))' \
 	templates/capabilities.json >"$tmp/without"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # t/sign-webhook.sh OAUTH_ID SECRET [ROOM_ID] - prints a token such as HipChat
-# sends with a webhook, good for an hour.  It needs openssl and nothing else:
+# sends with a webhook, accepted for 15 minutes.  It needs only openssl:
 #
 #	curl -H "Authorization: JWT $(t/sign-webhook.sh "$id" "$secret")" \
 #	    -H 'Content-Type: application/json' -d @webhook.json "$base/echo"

@@ -1,5 +1,5 @@
 /*
- * "/ticket TEXT": a card, with an HTML message for clients that show none.
+ * "/ticket TEXT": a card, with an HTML message for clients that show no cards.
  */
 #include "json.h"
 #include "notify.h"

@@ -1,5 +1,5 @@
 /*
- * "/again": a call of HipChat's REST API that has an answer, the room's
+ * "/again": a call of HipChat's REST API that returns something, the room's
  * history: what was said before.
  */
 #include <json-c/json_pointer.h>

@@ -1,14 +1,13 @@
 # shellcheck shell=sh
 # t/lib/dialogue.sh - a conversation in a room of the stand-in HipChat, as a
-# test.  Part of lib.sh, which reads it.
+# test.  lib.sh sources it.
 
-# dialogue <SCRIPT: the add-on is installed in a new room, and then, line by
-# line,
+# dialogue <SCRIPT: installs the add-on in a new room, and then, line by line,
 #	< TEXT		somebody says it; the webhooks answer 2xx
 #	> TEXT		the add-on's next words
 #	* EVENT NAME	it happens, as in "* room_enter Ada"
 #	# TEXT		a comment
-# and the add-on says nothing else.  Starts the servers that do not run yet.
+# and the add-on says nothing else.  Starts the servers if they do not run yet.
 dialogue() {
 	[ -n "$hipchatd_pid" ] || start_hipchatd
 	[ -n "$apache_pid" ] || start_apache
@@ -35,7 +34,7 @@ dialogue() {
 	is "$(heard "$dialogue_heard")" '' 'and no more'
 }
 
-# happens ROUTE MEMBER VALUE…: by a control route, and the webhooks are content
+# happens ROUTE MEMBER VALUE…: through a control route; the webhooks answer 2xx
 happens() {
 	happens_route=$1
 	shift
@@ -49,7 +48,7 @@ all_content() {
 		"$tmp/happened" >"$tmp/out"
 }
 
-# heard N: the add-on's words number N, from 0; nothing if there are not so many
+# heard N: what the add-on said as number N, from 0; nothing if it said less
 heard() {
 	control GET "rooms/$dialogue_room" | jq -r --argjson n "$1" '[.messages[]
 		| select(.type == "notification")] | .[$n].message // empty'
