@@ -5,6 +5,36 @@
  *	403	HipChat refuses the secret
  *	HOST_NOT_ALLOWED	HipChat was not asked
  *	502	HipChat did not answer as its documentation says
+ *
+ * What is on record of the protocol (HipChat's documentation, captured
+ * requests, programs that ran against it) does not always agree.  We chose:
+ *
+ *	removal		The documentation sends the browser to uninstalledUrl,
+ *			the original sample's README says that HipChat posts
+ *			there, Atlassian's libraries expect DELETE
+ *			callbackUrl/ID.  We serve all three, in any order.
+ *	success of an installation
+ *			The reference says 200, libraries answer 201 or 204.
+ *			We say 200.
+ *	groupId, roomId	Numbers on the wire, strings in an early example.  We
+ *			take both.  The oldest description has no groupId; we
+ *			require it.
+ *	the API's URL	hipchatApiProvider.url with a slash at the end, or
+ *			links.api without one.  We take the first, else the
+ *			second, and join with one slash.
+ *	a token's life	An hour, eight hours, or 13 years.  We believe
+ *			expires_in, less a minute.
+ *	a webhook's signature
+ *			The Authorization header, the query's signed_request,
+ *			or "JWT token=..." in the header.  We take all three.
+ *	scope in a token request
+ *			Documented, but running add-ons left it out and got the
+ *			declared scopes.  We leave it out.
+ *	10,000 characters
+ *			Or bytes?  We count characters (code points).
+ *	X-Ratelimit-Reset
+ *			Unix time in the documentation, the seconds left in one
+ *			report.  We tell them apart by size.
  */
 #ifndef HIPCHAT_H
 #define HIPCHAT_H

@@ -28,8 +28,8 @@ forks() {
 for name in $endpoints; do
 	echo '{"oauthId": "x"}' >"$tmp/in"
 	traced "$name" POST <"$tmp/in"
-	is "$(grep -oE 'landlock_restrict_self|read\(0, "\{' "$tmp/trace" |
-		tr '\n' ' ')" 'landlock_restrict_self read(0, "{ ' \
+	is "$(grep -oE 'landlock_restrict_self\(|read\(0, "\{' "$tmp/trace" |
+		tr '\n' ' ')" 'landlock_restrict_self( read(0, "{ ' \
 		"$name: confined, and then reads"
 done
 

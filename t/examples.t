@@ -84,7 +84,7 @@ like "$(cat "$tmp/apache/error_log")" \
 dialogue <<'END'
 < so it goes
 < /again
-> Before: so it goes
+> so it goes
 END
 
 # A setting, for one room only.

@@ -8,21 +8,19 @@ static int
 answer(struct webhook *hook)
 {
 	const char *text = webhook_argument(hook, "/ticket");
-	struct json_object *card;
+	struct notification say = { .format = "html" };
 	int status;
 
 	if (text == NULL || *text == '\0')
 		return 0;
-	card = json_new();
-	json_add_string(card, "style", "application");
-	json_add_string(card, "id", hook->message_id);
-	json_add_string(card, "title", text);
-	status = notify_room(hook,
-	    &(struct notification){ .format = "html",
-		.message = webhook_format(hook, "<b>Ticket:</b> %s",
-		    html_escape(hook, text)),
-		.card = card });
-	json_object_put(card);
+	say.message = webhook_format(hook, "<b>Ticket:</b> %s",
+	    html_escape(hook, text));
+	say.card = json_new();
+	json_add_string(say.card, "style", "application");
+	json_add_string(say.card, "id", hook->message_id);
+	json_add_string(say.card, "title", text);
+	status = notify_room(hook, &say);
+	json_object_put(say.card);
 	return status;
 }
 

@@ -10,22 +10,20 @@
 static int
 answer(struct webhook *hook)
 {
-	struct json_object *history, *text;
-	int status;
+	const char *url = webhook_format(hook,
+	    "room/%lld/history/latest?max-results=2", (long long)hook->room_id);
+	struct notification say = { .message = "Nothing before." };
+	struct json_object *history = NULL, *text;
+	int status = 0;
 
-	if (webhook_argument(hook, "/again") == NULL)
-		return 0;
-	status = hipchat_call(hook->cfg, &hook->store, &hook->inst, "GET",
-	    webhook_format(hook, "room/%lld/history/latest?max-results=2",
-		(long long)hook->room_id),
-	    NULL, &history);
-	if (status != 0)
+	if (webhook_argument(hook, "/again") != NULL)
+		status = hipchat_call(hook->cfg, &hook->store, &hook->inst,
+		    "GET", url, NULL, &history);
+	if (status != 0 || history == NULL)
 		return status;
 	if (json_pointer_get(history, "/items/0/message", &text) == 0)
-		status = notify_room(hook,
-		    &(struct notification){
-			.message = webhook_format(hook, "Before: %s",
-			    json_object_get_string(text)) });
+		say.message = json_object_get_string(text);
+	status = notify_room(hook, &say);
 	json_object_put(history);
 	return status;
 }
