@@ -13,8 +13,8 @@ answer(struct webhook *hook)
 
 	if (text == NULL || *text == '\0')
 		return 0;
-	say.message = webhook_format(hook, "<b>Ticket:</b> %s",
-	    html_escape(hook, text));
+	say.message =
+	    webhook_format(hook, "<b>Ticket:</b> %s", html_escape(hook, text));
 	say.card = json_new();
 	json_add_string(say.card, "style", "application");
 	json_add_string(say.card, "id", hook->message_id);
