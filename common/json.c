@@ -171,6 +171,7 @@ static char *
 escape(const char *text, size_t len, size_t *escaped_len)
 {
 	const uint8_t *p = (const uint8_t *)text, *const end = p + len;
+	bool escaped = false; /* the last character was half an escape */
 	char *out, *to;
 	ucs4_t c;
 
@@ -178,13 +179,14 @@ escape(const char *text, size_t len, size_t *escaped_len)
 	out = to = need(malloc(3 * len + 1));
 	while (p < end) {
 		p += u8_mbtouc(&c, p, (size_t)(end - p));
-		if (c < 0x80)
-			*to++ = (char)c;
+		if (c < 0x80 || escaped) /* \? is refused, too */
+			*to++ = c < 0x80 ? (char)c : '?';
 		else if (c < 0x10000)
 			to += sprintf(to, "\\u%04x", c);
 		else
 			to += sprintf(to, "\\u%04x\\u%04x", 0xd7c0 + (c >> 10),
 			    0xdc00 + (c & 0x3ff));
+		escaped = c == '\\' && !escaped;
 	}
 	*to = '\0';
 	*escaped_len = (size_t)(to - out);

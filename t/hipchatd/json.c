@@ -25,14 +25,17 @@ escape(struct buf *out, const char *text, size_t len)
 	const uint8_t *p = (const uint8_t *)text, *end = p + len;
 	char unit[8];
 	uint16_t units[2];
+	bool escaped = false;
 	int i, n, used;
 	ucs4_t c;
 
 	for (; p < end; p += used) {
 		used = u8_mbtouc(&c, p, (size_t)(end - p));
-		n = c < 0x80 ? 0 : u16_uctomb(units, c, 2);
+		/* a backslash before it is an error, and has to stay one */
+		n = c < 0x80 || escaped ? 0 : u16_uctomb(units, c, 2);
 		if (!n)
-			buf_add(out, p, 1);
+			buf_add(out, c < 0x80 ? (const void *)p : "?", 1);
+		escaped = c == '\\' && !escaped;
 		for (i = 0; i < n; i++) {
 			snprintf(unit, sizeof(unit), "\\u%04x", units[i]);
 			buf_puts(out, unit);
