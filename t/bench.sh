@@ -124,7 +124,8 @@ spend() {
 		CONTENT_TYPE=application/json HIPCHAT_DATA_DIR="$apart/own" \
 		HIPCHAT_ALLOWED_HOSTS="$HIPCHAT" HIPCHAT_COURIER_IDLE=1 \
 		"$B/t/bench/spend" "$messages" "$clients" "$2" \
-		"$tmp"/webhooks/* >"$tmp/out" || die "$2 failed"
+		"$tmp"/webhooks/* >"$tmp/out" 2>"$tmp/spend.log" ||
+		die "$2 failed: $(tail -n 3 "$tmp/spend.log")"
 	read -r spend_us spend_left spend_kib spend_left_kib <"$tmp/out"
 	note "$1.program" "$(calculate 'a[1] / a[2]' "$spend_us" "$messages")"
 	note "$1.left" "$(calculate 'a[1] / a[2]' "$spend_left" "$messages")"
