@@ -280,13 +280,14 @@ char *
 webhook_argument(struct webhook *hook, const char *command)
 {
 	const size_t len = strlen(command);
-	uint8_t *text = (uint8_t *)hook->message + len, *end;
+	uint8_t *text, *end;
 	const uint8_t *last;
 	size_t space;
 	ucs4_t c;
 
 	if (strncasecmp(hook->message, command, len) != 0)
 		return NULL;
+	text = (uint8_t *)hook->message + len;
 	space = leading_space(text);
 	if (space == 0 && *text != '\0')
 		return NULL; /* "/echoes" is another command */

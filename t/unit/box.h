@@ -48,19 +48,4 @@ put(const struct outbox *box, const char *id, const char *key, const char *text)
 	return status;
 }
 
-/* How many files this process has open. */
-static inline int
-open_files(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	if (dir == NULL)
-		die("/proc/self/fd");
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
-}
-
 #endif

@@ -4,6 +4,7 @@
 #ifndef SCRATCH_H
 #define SCRATCH_H
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <sys/stat.h>
@@ -164,6 +165,21 @@ sample_put(const struct store *st, int i, int version)
 	const struct installation inst = sample(i, version);
 
 	return put_over(st, &inst);
+}
+
+/* How many files this process has open. */
+static inline int
+open_files(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	if (dir == NULL)
+		die("/proc/self/fd");
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
 }
 
 #endif

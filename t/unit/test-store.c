@@ -577,20 +577,6 @@ test_race(void)
 
 /* ---- nothing is left open ---- */
 
-static int
-open_files(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	if (dir == NULL)
-		die("/proc/self/fd");
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
-}
-
 static void
 test_files(void)
 {
