@@ -33,8 +33,9 @@ STATIC	= $(shell cat $B/static)
 ENDPOINTS := $(patsubst cgi-bin/%.c,%,$(wildcard cgi-bin/*.c))
 NAMES	= $(shell echo $(ENDPOINTS) | tr ' ' '|')
 PROGRAMS = $(ENDPOINTS) courier
-COMMON	:= $(patsubst %.c,$B/obj/%.o,$(filter-out common/courier.c,\
-	   $(wildcard common/*.c)))
+COMMON	:= $(patsubst %.c,$B/obj/%.o,$(wildcard common/*.c))
+DAEMONS	:= $(patsubst %.c,$B/obj/%.o,$(filter-out common/daemons/courier.c,\
+	   $(wildcard common/daemons/*.c)))
 
 all: $(PROGRAMS:%=$B/cgi-bin/%)
 
@@ -61,11 +62,14 @@ $B/cgi-bin/%: $B/obj/cgi-bin/%.o $B/libhipchat.a | $B/static
 	$(LINK) -o $@ $^ $(STATIC) -ldb $(CORE) 2>/dev/null || \
 	    $(LINK) -o $@ $^ -lcurl -ldb $(CORE)
 
-$B/cgi-bin/courier: $B/obj/common/courier.o $B/libhipchat.a
+$B/cgi-bin/courier: $B/obj/common/daemons/courier.o $B/libdaemons.a \
+    $B/libhipchat.a
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ -lcurl -ldb $(CORE)
 
 $B/libhipchat.a: $(COMMON)
+$B/libdaemons.a: $(DAEMONS)
+$B/%.a:
 	rm -f $@; ar rcs $@ $^
 
 $B/obj/%.o: %.c | $B/hard

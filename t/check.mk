@@ -12,7 +12,7 @@ $(EXAMPLES):		LIBS = -lcurl -ldb $(CORE)
 $(BENCHES):		LIBS = -static
 $B/t/bench/echo-direct:	LIBS = -lcurl -ldb $(CORE)
 
-$B/t/%: $B/obj/t/%.o $B/libhipchat.a
+$B/t/%: $B/obj/t/%.o $B/libdaemons.a $B/libhipchat.a
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
 

@@ -20,7 +20,7 @@ for name in $off; do
 	off_flags="${off_flags:-} -Wno-$name"
 done
 
-product=$(ls common/*.c cgi-bin/*.c)
+product=$(ls common/*.c common/daemons/*.c cgi-bin/*.c)
 others=$(find t -name '*.c' ! -path 't/fuzz/*')
 status=0
 

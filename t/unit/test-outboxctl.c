@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "outboxctl.h"
+#include "daemons/outboxctl.h"
 #include "scratch.h"
 #include "tap.h"
 
