@@ -1,115 +1,21 @@
 /*
  * http: see http.h.
- *
- * The URL is parsed only once, by libcurl: the guard judges the same parse that
- * libcurl connects to, so no strange spelling can mean two things.  Addresses
- * are judged when the socket is opened, so it does not help a name to resolve
- * differently the second time.
  */
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
-#include "hosts.h"
+#include "guard.h"
 #include "http.h"
 #include "log.h"
 #include "status.h"
 
 /* Longest part of a URL in a log line. */
 #define SHOWN_MAX 256
-
-/* IPv4 ranges that are not public (IANA special-purpose registry). */
-static const struct {
-	uint32_t net;
-	unsigned int bits;
-} inward[] = {
-	{ 0x00000000, 8 },  /* this network */
-	{ 0x0a000000, 8 },  /* private */
-	{ 0x64400000, 10 }, /* carrier-grade NAT */
-	{ 0x7f000000, 8 },  /* loopback */
-	{ 0xa9fe0000, 16 }, /* link-local, cloud metadata */
-	{ 0xac100000, 12 }, /* private */
-	{ 0xc0000000, 24 }, /* protocol assignments */
-	{ 0xc0000200, 24 }, /* documentation */
-	{ 0xc0586300, 24 }, /* 6to4 relays */
-	{ 0xc0a80000, 16 }, /* private */
-	{ 0xc6120000, 15 }, /* benchmarks */
-	{ 0xc6336400, 24 }, /* documentation */
-	{ 0xcb007100, 24 }, /* documentation */
-	{ 0xe0000000, 3 },  /* multicast, reserved, broadcast */
-};
-
-static bool
-is_public_v4(uint32_t address)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(inward) / sizeof(inward[0]); i++)
-		if ((address ^ inward[i].net) >> (32 - inward[i].bits) == 0)
-			return false;
-	return true;
-}
-
-/*
- * An address of NAT64, 64:ff9b::/96, is as public as the IPv4 address in it,
- * where it leads.  Otherwise global unicast (2000::/3) is public, except for
- * what contains an IPv4 address or is not a host: Teredo and other assignments
- * 2001::/23, documentation 2001:db8::/32 and 3fff::/20, 6to4 2002::/16.  All
- * the rest, IPv4-mapped included, is not.
- */
-static bool
-is_public_v6(const uint8_t *a)
-{
-	static const uint8_t nat64[12] = { 0x00, 0x64, 0xff, 0x9b };
-	uint32_t v4;
-
-	if (memcmp(a, nat64, sizeof(nat64)) == 0) {
-		memcpy(&v4, a + sizeof(nat64), sizeof(v4));
-		return is_public_v4(ntohl(v4));
-	}
-	if ((a[0] & 0xe0) != 0x20 || (a[0] == 0x20 && a[1] == 0x02) ||
-	    (a[0] == 0x3f && a[1] == 0xff && a[2] < 0x10))
-		return false;
-	if (a[0] == 0x20 && a[1] == 0x01)
-		return a[2] >= 0x02 && !(a[2] == 0x0d && a[3] == 0xb8);
-	return true;
-}
-
-static bool
-is_public(const struct sockaddr *sa)
-{
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-
-	if (sa->sa_family == AF_INET) {
-		memcpy(&in, sa, sizeof(in));
-		return is_public_v4(ntohl(in.sin_addr.s_addr));
-	}
-	if (sa->sa_family == AF_INET6) {
-		memcpy(&in6, sa, sizeof(in6));
-		return is_public_v6(in6.sin6_addr.s6_addr);
-	}
-	return false;
-}
-
-/* libcurl asks for a socket to each address that it is about to try. */
-static curl_socket_t
-open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
-{
-	(void)arg;
-	(void)purpose;
-	if (!is_public(&address->addr)) {
-		log_line("the host's address is private: not connected");
-		return CURL_SOCKET_BAD;
-	}
-	return socket(address->family, address->socktype | SOCK_CLOEXEC,
-	    address->protocol);
-}
 
 /*
  * As much of the URL as may be logged: the rest may contain a secret, and there
@@ -125,93 +31,59 @@ shown(const char *url)
 	return len < SHOWN_MAX ? (int)len : SHOWN_MAX;
 }
 
-/* libcurl sets NULL for a part that is absent. */
-static char *
-part(CURLU *url, CURLUPart what)
-{
-	char *text = NULL;
-
-	if (curl_url_get(url, what, &text, CURLU_DEFAULT_PORT) != CURLUE_OK)
-		return NULL;
-	return text;
-}
-
-static bool
-is_plain(const char *url)
-{
-	for (; *url != '\0'; url++)
-		if (*url <= ' ' || *url > '~' || strchr("\"<>\\^`{|}", *url))
-			return false;
-	return true;
-}
-
-static enum hosts_verdict
-judge(const struct config *cfg, CURLU *url)
-{
-	enum hosts_verdict verdict = HOSTS_NO;
-	char *scheme = part(url, CURLUPART_SCHEME);
-	char *host = part(url, CURLUPART_HOST);
-	char *port = part(url, CURLUPART_PORT);
-	char *user = part(url, CURLUPART_USER);
-	char *password = part(url, CURLUPART_PASSWORD);
-
-	if (scheme != NULL && host != NULL && port != NULL && user == NULL &&
-	    password == NULL)
-		verdict = hosts_match(cfg->allowed_hosts, scheme, host,
-		    (unsigned int)strtoul(port, NULL, 10));
-	curl_free(scheme);
-	curl_free(host);
-	curl_free(port);
-	curl_free(user);
-	curl_free(password);
-	return verdict;
-}
-
-/* libcurl accepts one slash, or three, instead of the two of a browser. */
-static bool
-has_two_slashes(const char *url)
-{
-	const char *p = strstr(url, ":/");
-
-	return p != NULL && p[2] == '/' && p[3] != '/';
-}
-
-/* Parse and judge: 0 or HOST_NOT_ALLOWED; *parsed is always the caller's. */
-static int
-guard(const struct config *cfg, const char *url, CURLU **parsed,
-    enum hosts_verdict *verdict)
-{
-	*verdict = HOSTS_NO;
-	*parsed = need(curl_url());
-	if (is_plain(url) && has_two_slashes(url) &&
-	    curl_url_set(*parsed, CURLUPART_URL, url, 0) == CURLUE_OK)
-		*verdict = judge(cfg, *parsed);
-	return *verdict != HOSTS_NO ? 0 : HOST_NOT_ALLOWED;
-}
-
 bool
 http_url_allowed(const struct config *cfg, const char *url)
 {
 	enum hosts_verdict verdict;
 	CURLU *parsed;
-	const int status = guard(cfg, url, &parsed, &verdict);
+	const int status = guard_url(cfg, url, &parsed, &verdict);
 
 	curl_url_cleanup(parsed);
 	return status == 0;
 }
 
+/* For so many bytes more, and the NUL. */
+static void
+make_room(struct http_reply *reply, size_t n)
+{
+	size_t room = reply->room > 0 ? reply->room : 256;
+
+	while (room <= reply->len + n)
+		room *= 2;
+	if (room > reply->room) {
+		reply->body = need(realloc(reply->body, room));
+		reply->room = room;
+	}
+}
+
+/* Of a body that is too large, as much as is allowed. */
 static size_t
 take_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct http_reply *reply = arg;
+	const size_t left = HTTP_REPLY_MAX - reply->len;
+	const size_t taken = n * size < left ? n * size : left;
 
-	n *= size;
-	if (n > HTTP_REPLY_MAX - reply->len)
-		return 0; /* the transfer ends with CURLE_WRITE_ERROR */
-	memcpy(reply->body + reply->len, data, n);
-	reply->len += n;
+	make_room(reply, taken);
+	memcpy(reply->body + reply->len, data, taken);
+	reply->len += taken;
 	reply->body[reply->len] = '\0';
-	return n;
+	return taken; /* if not all, the transfer ends: CURLE_WRITE_ERROR */
+}
+
+/* One line of the headers; an empty one is the last, or that of a 1xx. */
+static size_t
+take_header(char *data, size_t size, size_t n, void *arg)
+{
+	struct http_call *call = arg;
+	long status = 0;
+
+	if (n * size > 0 && (*data == '\r' || *data == '\n')) {
+		curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+		if (status >= 200)
+			call->reply.status = status;
+	}
+	return n * size;
 }
 
 /* The outcome of setting an option: only memory can fail. */
@@ -234,12 +106,11 @@ set_limits(struct http_call *call, const struct config *cfg)
 #endif
 	sure(curl_easy_setopt(easy, CURLOPT_PROXY, ""));
 	sure(curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L));
-	sure(curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT,
-	    (long)HTTP_CONNECT_SECONDS));
-	sure(curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)HTTP_TOTAL_SECONDS));
 	sure(curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error));
 	sure(curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body));
 	sure(curl_easy_setopt(easy, CURLOPT_WRITEDATA, &call->reply));
+	sure(curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header));
+	sure(curl_easy_setopt(easy, CURLOPT_HEADERDATA, call));
 	if (cfg->ca_file != NULL)
 		sure(curl_easy_setopt(easy, CURLOPT_CAINFO, cfg->ca_file));
 }
@@ -284,15 +155,19 @@ set_request(struct http_call *call, const struct http_request *request)
 	sure(curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers));
 }
 
-int
-http_begin(struct http_call *call, const struct config *cfg,
-    const struct http_request *request)
+/*
+ * Make a call ready: 0 or HOST_NOT_ALLOWED.  Of several addresses, libcurl
+ * gives each its share of the time to connect.
+ */
+static int
+begin(struct http_call *call, const struct config *cfg,
+    const struct http_request *request, long connect_ms)
 {
 	enum hosts_verdict verdict;
 	int status;
 
 	memset(call, 0, sizeof(*call));
-	status = guard(cfg, request->url, &call->url, &verdict);
+	status = guard_url(cfg, request->url, &call->url, &verdict);
 	if (status != 0) {
 		log_line(
 		    "%.*s: not on a host of HIPCHAT_ALLOWED_HOSTS, which "
@@ -301,45 +176,48 @@ http_begin(struct http_call *call, const struct config *cfg,
 		return status;
 	}
 	call->easy = need(curl_easy_init());
-	call->reply.body = need(malloc(HTTP_REPLY_MAX + 1));
+	make_room(&call->reply, 0);
+	call->reply.body[0] = '\0';
 	set_limits(call, cfg);
 	set_request(call, request);
 	if (verdict == HOSTS_PUBLIC)
 		sure(curl_easy_setopt(call->easy, CURLOPT_OPENSOCKETFUNCTION,
-		    open_socket));
-	call->reply.body[0] = '\0';
+		    guard_socket));
+	sure(curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS,
+	    connect_ms));
 	return 0;
 }
 
-int
-http_end(struct http_call *call, CURLcode code)
+/* Why there is no reply, if libcurl didn't say already. */
+static void
+explain(struct http_call *call, CURLcode code)
 {
-	if (code == CURLE_OK) {
-		curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE,
-		    &call->reply.status);
-		return 0;
-	}
 	if (code == CURLE_WRITE_ERROR)
 		strcpy(call->error, "the reply is too large");
+	else if (code == CURLE_OK)
+		strcpy(call->error, "the reply has no headers");
 	else if (call->error[0] == '\0')
 		snprintf(call->error, sizeof(call->error), "%s",
 		    curl_easy_strerror(code));
-	return HTTP_BAD_GATEWAY;
 }
 
 int
 http_do(struct http_call *call, const struct config *cfg,
     const struct http_request *request)
 {
-	int status = http_begin(call, cfg, request);
+	const int status = begin(call, cfg, request, HTTP_CONNECT_MS);
+	CURLcode code;
 
 	if (status != 0)
 		return status;
-	status = http_end(call, curl_easy_perform(call->easy));
-	if (status != 0)
-		log_line("%.*s: %s", shown(request->url), request->url,
-		    call->error);
-	return status;
+	sure(curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS,
+	    (long)HTTP_TOTAL_MS));
+	code = curl_easy_perform(call->easy);
+	if (code == CURLE_OK && call->reply.status != 0)
+		return 0;
+	explain(call, code);
+	log_line("%.*s: %s", shown(request->url), request->url, call->error);
+	return HTTP_BAD_GATEWAY;
 }
 
 bool
@@ -380,4 +258,238 @@ http_free(struct http_call *call)
 	curl_slist_free_all(call->headers);
 	free(call->reply.body);
 	memset(call, 0, sizeof(*call));
+}
+
+/* ---- many at once ---- */
+
+static int64_t
+uptime_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Likewise. */
+static void
+sure_multi(CURLMcode code)
+{
+	if (code != CURLM_OK)
+		need(NULL);
+}
+
+void
+http_pool_open(struct http_pool *pool)
+{
+	*pool = (struct http_pool){ .multi = need(curl_multi_init()),
+		.send_ms = HTTP_SEND_MS,
+		.answer_ms = HTTP_ANSWER_MS };
+	TAILQ_INIT(&pool->unsent);
+	TAILQ_INIT(&pool->sent);
+}
+
+static struct http_calls *
+list_of(const struct http_call *call)
+{
+	return call->sent ? &call->pool->sent : &call->pool->unsent;
+}
+
+/* All deadlines of a list were set by the same rule: the last is the latest. */
+static void
+set_deadline(struct http_call *call, int64_t ms)
+{
+	call->deadline = uptime_ms() + ms;
+	TAILQ_INSERT_TAIL(list_of(call), call, near);
+}
+
+/*
+ * A connection is there, new or kept open, and the request is the next thing
+ * that libcurl sends.
+ *
+ * If a connection that was kept open breaks before the first byte of an answer,
+ * libcurl sends the request again on another one, up to five times, and we are
+ * asked each time; so the request may have its effect twice, as after any
+ * answer that got lost.  For whoever delivers at least once, that is right: it
+ * is not lost, and should the last of them not get through, the outcome is
+ * CALL_BROKEN, for the first may have.  (CURLOPT_FORBID_RETRY_ON_REUSE, which
+ * prevents that, is of 8.16.)  The deadline stays that of the first.
+ */
+static int
+about_to_send(void *arg, char *remote, char *local, int remote_port,
+    int local_port)
+{
+	struct http_call *call = arg;
+
+	(void)remote;
+	(void)local;
+	(void)remote_port;
+	(void)local_port;
+	if (call->may_send != NULL && !call->may_send(call->owner)) {
+		call->stopped = true;
+		return CURL_PREREQFUNC_ABORT;
+	}
+	if (!call->sent) {
+		TAILQ_REMOVE(list_of(call), call, near);
+		call->sent = true;
+		set_deadline(call, call->pool->answer_ms);
+	}
+	return CURL_PREREQFUNC_OK;
+}
+
+int
+http_pool_add(struct http_pool *pool, struct http_call *call,
+    const struct config *cfg, const struct http_request *request, void *owner,
+    bool (*may_send)(void *owner))
+{
+	const int status = begin(call, cfg, request, (long)pool->send_ms);
+
+	if (status != 0) {
+		http_free(call);
+		return status;
+	}
+	call->pool = pool;
+	call->owner = owner;
+	call->may_send = may_send;
+	sure(curl_easy_setopt(call->easy, CURLOPT_PRIVATE, call));
+	sure(curl_easy_setopt(call->easy, CURLOPT_PREREQFUNCTION,
+	    about_to_send));
+	sure(curl_easy_setopt(call->easy, CURLOPT_PREREQDATA, call));
+	set_deadline(call, pool->send_ms);
+	pool->count++;
+	sure_multi(curl_multi_add_handle(pool->multi, call->easy));
+	return 0;
+}
+
+static void
+take_out(struct http_call *call)
+{
+	curl_multi_remove_handle(call->pool->multi, call->easy);
+	TAILQ_REMOVE(list_of(call), call, near);
+	call->pool->count--;
+}
+
+void
+http_pool_drop(struct http_pool *pool, struct http_call *call)
+{
+	(void)pool;
+	take_out(call);
+	http_free(call);
+}
+
+void
+http_pool_close(struct http_pool *pool)
+{
+	struct http_call *call;
+
+	while ((call = TAILQ_FIRST(&pool->unsent)) != NULL ||
+	    (call = TAILQ_FIRST(&pool->sent)) != NULL)
+		http_pool_drop(pool, call);
+	curl_multi_cleanup(pool->multi);
+}
+
+/* The call is over; if it got no answer, this is the outcome. */
+static struct http_call *
+end(struct http_call *call, enum http_outcome outcome)
+{
+	take_out(call);
+	call->outcome = outcome;
+	if (call->reply.status != 0)
+		call->outcome = CALL_ANSWERED;
+	else if (call->stopped)
+		call->outcome = CALL_STOPPED;
+	else if (!call->sent)
+		call->outcome = CALL_UNREACHED;
+	return call;
+}
+
+/* A call whose transfer has ended, or NULL. */
+static struct http_call *
+ended(struct http_pool *pool)
+{
+	struct http_call *call;
+	CURLMsg *msg;
+	char *private;
+	int left;
+
+	while ((msg = curl_multi_info_read(pool->multi, &left)) != NULL) {
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		sure(curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE,
+		    &private));
+		call = (void *)private;
+		if (call->reply.status == 0)
+			explain(call, msg->data.result);
+		return end(call, CALL_BROKEN);
+	}
+	return NULL;
+}
+
+/* What did the call wait for when its time was up? */
+static const char *
+missing(const struct http_call *call)
+{
+	curl_off_t us = 0;
+
+	if (call->sent)
+		return "answer";
+	curl_easy_getinfo(call->easy, CURLINFO_NAMELOOKUP_TIME_T, &us);
+	if (us == 0)
+		return "address";
+	curl_easy_getinfo(call->easy, CURLINFO_CONNECT_TIME_T, &us);
+	return us == 0 ? "connection" : "TLS session";
+}
+
+/* A call whose deadline had passed when we last began to look, or NULL. */
+static struct http_call *
+late(struct http_pool *pool)
+{
+	struct http_call *call = TAILQ_FIRST(&pool->unsent);
+
+	if (call == NULL || call->deadline > pool->looked)
+		call = TAILQ_FIRST(&pool->sent);
+	if (call == NULL || call->deadline > pool->looked)
+		return NULL;
+	snprintf(call->error, sizeof(call->error), "no %s within %g s",
+	    missing(call),
+	    (double)(call->sent ? pool->answer_ms : pool->send_ms) / 1000);
+	return end(call, CALL_TIMED_OUT);
+}
+
+struct http_call *
+http_pool_next(struct http_pool *pool)
+{
+	struct http_call *call = ended(pool);
+	int running;
+
+	if (call == NULL && pool->look) {
+		pool->look = false;
+		pool->looked = uptime_ms();
+		sure_multi(curl_multi_perform(pool->multi, &running));
+		call = ended(pool);
+	}
+	return call != NULL ? call : late(pool);
+}
+
+/* ms until the first deadline of the list, at most so many. */
+static int64_t
+until_first(const struct http_calls *calls, int64_t ms)
+{
+	const struct http_call *call = TAILQ_FIRST(calls);
+	const int64_t left =
+	    call != NULL ? call->deadline - uptime_ms() : INT_MAX;
+
+	return left < ms ? left : ms;
+}
+
+bool
+http_pool_wait(struct http_pool *pool, int fd, int64_t ms)
+{
+	struct curl_waitfd readable = { fd, CURL_WAIT_POLLIN, 0 };
+
+	ms = until_first(&pool->unsent, until_first(&pool->sent, ms));
+	sure_multi(curl_multi_poll(pool->multi, &readable, fd >= 0 ? 1 : 0,
+	    ms > 0 ? (int)ms : 0, NULL));
+	pool->look = true;
+	return readable.revents != 0;
 }

@@ -66,10 +66,9 @@ struct courier {
 	struct store store;
 	struct outbox box;
 	struct lanes lanes;
-	CURLM *multi;
+	struct http_pool pool;
 	int trigger;
 	int lock;
-	int calls; /* under way */
 	bool once;
 	bool linger;
 	bool woken;	   /* the trigger has fired since the last scan */
@@ -114,10 +113,7 @@ expiry(const struct courier *c, const struct lane *lane)
 static void
 end_call(struct courier *c, struct lane *lane)
 {
-	if (lane->call.easy != NULL) {
-		curl_multi_remove_handle(c->multi, lane->call.easy);
-		c->calls--;
-	}
+	(void)c;
 	http_free(&lane->call);
 }
 
@@ -269,22 +265,11 @@ static void
 begin(struct courier *c, struct lane *lane, enum lane_stage stage,
     const struct http_request *request)
 {
-	int status = http_begin(&lane->call, c->cfg, request);
-
 	lane->stage = stage;
-	if (status == 0 &&
-	    curl_multi_add_handle(c->multi, lane->call.easy) != CURLM_OK)
-		status = HTTP_INTERNAL_SERVER_ERROR;
-	if (status == 0) {
-		c->calls++;
-		return;
-	}
-	http_free(&lane->call);
 	/* somebody may correct the setting: keep the message for now */
-	back_off(c, lane,
-	    status == HOST_NOT_ALLOWED ? "not on a host of "
-					 "HIPCHAT_ALLOWED_HOSTS" :
-					 "libcurl: out of memory");
+	if (http_pool_add(&c->pool, &lane->call, c->cfg, request, lane, NULL) !=
+	    0)
+		back_off(c, lane, "not on a host of HIPCHAT_ALLOWED_HOSTS");
 }
 
 static void
@@ -455,11 +440,11 @@ post_answered(struct courier *c, struct lane *lane)
 }
 
 static void
-answered(struct courier *c, struct lane *lane, CURLcode code)
+answered(struct courier *c, struct lane *lane)
 {
 	char reason[OUTBOX_REASON_MAX];
 
-	if (http_end(&lane->call, code) != 0) {
+	if (lane->call.outcome != CALL_ANSWERED) {
 		snprintf(reason, sizeof(reason), "no answer: %.140s",
 		    lane->call.error);
 		back_off(c, lane, reason);
@@ -474,18 +459,10 @@ answered(struct courier *c, struct lane *lane, CURLcode code)
 static void
 perform(struct courier *c)
 {
-	struct lane *lane;
-	CURLMsg *msg;
-	int running, left;
+	struct http_call *call;
 
-	curl_multi_perform(c->multi, &running);
-	while ((msg = curl_multi_info_read(c->multi, &left)) != NULL) {
-		for (lane = c->lanes.lanes; lane != NULL; lane = lane->next)
-			if (lane->call.easy == msg->easy_handle)
-				break;
-		if (lane != NULL && msg->msg == CURLMSG_DONE)
-			answered(c, lane, msg->data.result);
-	}
+	while ((call = http_pool_next(&c->pool)) != NULL)
+		answered(c, call->owner);
 }
 
 /* ---- the loop ---- */
@@ -495,7 +472,7 @@ static bool
 is_free(const struct courier *c, const struct lane *lane)
 {
 	return lane->first != NULL && !lane->tenant->busy &&
-	    c->calls < CALLS_MAX;
+	    c->pool.count < CALLS_MAX;
 }
 
 /* When to do something for the lane: send its message, or give it up. */
@@ -585,14 +562,12 @@ scan(struct courier *c)
 static void
 wait_for_work(struct courier *c)
 {
-	struct curl_waitfd fd = { c->trigger, CURL_WAIT_POLLIN, 0 };
 	int64_t ms = c->lanes.items == 0 ? c->cfg->courier_idle * 1000 :
 					   next_due(c, BACKOFF_LAST);
 
 	if (c->woken) /* it has fired: just wait for the next scan */
 		ms = SCAN_PAUSE;
-	curl_multi_poll(c->multi, &fd, c->woken ? 0 : 1, (int)ms + 1, NULL);
-	if (fd.revents != 0)
+	if (http_pool_wait(&c->pool, c->woken ? -1 : c->trigger, ms + 1))
 		c->woken = true;
 }
 
@@ -600,7 +575,7 @@ wait_for_work(struct courier *c)
 static bool
 is_done(const struct courier *c)
 {
-	if (c->woken || c->calls > 0)
+	if (c->woken || c->pool.count > 0)
 		return false;
 	if (c->once) /* what is left is deferred */
 		return true;
@@ -692,15 +667,16 @@ open_courier(struct courier *c, const struct config *cfg)
 	    .writable = cfg->data_dir,
 	    .network = true,
 	    .debug = cfg->debug });
-	c->multi = need(curl_multi_init());
+	http_pool_open(&c->pool);
 	return 0;
 }
 
 static void
 close_courier(struct courier *c)
 {
+	if (c->pool.multi != NULL)
+		http_pool_close(&c->pool);
 	lanes_free(&c->lanes);
-	curl_multi_cleanup(c->multi);
 	if (c->trigger >= 0)
 		close(c->trigger);
 	if (c->lock >= 0)
