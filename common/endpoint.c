@@ -7,6 +7,7 @@
 #include "endpoint.h"
 #include "log.h"
 #include "sandbox.h"
+#include "wake.h"
 
 /* Seconds of CPU that a request may take. */
 #define CPU_SECONDS 10

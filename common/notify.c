@@ -10,6 +10,7 @@
 #include "json.h"
 #include "log.h"
 #include "notify.h"
+#include "wake.h"
 
 static const char ellipsis[] = "\xe2\x80\xa6";
 

@@ -46,6 +46,7 @@
 #include "lanes.h"
 #include "sandbox.h"
 #include "status.h"
+#include "wake.h"
 
 #define LOG_FILE "courier.log"
 

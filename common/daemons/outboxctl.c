@@ -15,6 +15,7 @@
 #include "remove.h"
 #include "status.h"
 #include "store.h"
+#include "wake.h"
 
 #define TIME_MAX 32
 

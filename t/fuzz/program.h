@@ -34,6 +34,7 @@
 #include "outbox.h"
 #include "sandbox.h"
 #include "store.h"
+#include "wake.h"
 
 #define PROGRAM_ID "an-id"
 #define PROGRAM_SECRET "marked-secret"

@@ -13,6 +13,7 @@
 #include "box.h"
 #include "capture.h"
 #include "tap.h"
+#include "wake.h"
 
 /* ---- the courier that is started ---- */
 
