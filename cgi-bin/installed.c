@@ -20,7 +20,7 @@ installed(struct cgi *cgi, struct process *process)
 	int status;
 
 	if (cgi->method == CGI_DELETE)
-		return remove_by_id(cfg, &process->dir, cgi->path_info + 1);
+		return remove_by_id(process, cgi->path_info + 1);
 	status = install_read(&inst, cgi);
 	if (status == 0)
 		status = install(cfg, &process->dir, &inst);

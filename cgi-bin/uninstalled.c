@@ -3,7 +3,8 @@
  *
  * GET: HipChat sends the user's browser with redirect_url and installable_url.
  * The installation that the second describes is removed, and the browser is
- * sent back to the first.
+ * sent back to the first.  If HipChat has yet to revoke it, the courier asks
+ * again when the browser is back.
  *
  * POST: the same two, or an oauthId, as JSON, form or query.
  */
@@ -13,16 +14,15 @@
 static int
 uninstalled(struct cgi *cgi, struct process *process)
 {
-	const struct config *cfg = &process->cfg;
 	struct removal gone;
-	int status = remove_read(&gone, cgi, cfg);
+	int status = remove_read(&gone, cgi, &process->cfg);
 
 	if (status != 0)
 		return status;
 	if (*gone.installable_url != '\0')
-		status = remove_by_document(cfg, &process->dir, &gone);
+		status = remove_by_document(process, &gone);
 	else
-		status = remove_by_id(cfg, &process->dir, gone.oauth_id);
+		status = remove_by_id(process, gone.oauth_id);
 	if (status == 0 && *gone.redirect_url != '\0')
 		status = cgi_redirect(cgi, gone.redirect_url);
 	return status;
@@ -33,6 +33,6 @@ main(void)
 {
 	return endpoint_main(&(struct endpoint){ .name = "uninstalled",
 	    .methods = CGI_GET | CGI_POST,
-	    .keeps = KEEP_DATA | KEEP_NETWORK,
+	    .keeps = KEEP_DATA | KEEP_COURIER | KEEP_NETWORK,
 	    .serve = uninstalled });
 }

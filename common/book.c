@@ -40,14 +40,6 @@ struct file {
 	DB *db;
 };
 
-/* What a writer does to one record. */
-struct change {
-	const char *key;
-	const char *expected; /* NULL: there must be none */
-	bool any;	      /* expect whatever is there */
-	const char *value;    /* NULL: remove it */
-};
-
 /* ---- errors ---- */
 
 int
@@ -96,6 +88,14 @@ file_abandon(struct file *file)
 	if (file->env != NULL)
 		file->env->close(file->env, 0);
 	memset(file, 0, sizeof(*file));
+}
+
+/* In place of the library's fsync(2), which is step 4's. */
+static int
+leave_sync(int fd)
+{
+	(void)fd;
+	return 0;
 }
 
 /* Is this page in use, and where it belongs? */
@@ -153,6 +153,7 @@ file_open(struct file *file, const struct datadir *dir, const char *name,
 	if ((ret = db_env_create(&file->env, 0)) != 0)
 		return ret;
 	file->env->set_errcall(file->env, keep_quiet);
+	db_env_set_func_fsync(leave_sync);
 	ret = file->env->open(file->env, "/dev/null",
 	    DB_CREATE | DB_PRIVATE | DB_INIT_MPOOL, 0);
 	if (ret == 0)
@@ -216,37 +217,28 @@ file_get(struct file *file, const char *name, char value[BOOK_VALUE_MAX])
 	return strlen(value) == data.size ? 0 : DB_VERIFY_BAD;
 }
 
-/*
- * Copy all records but the one to be changed; *expected says whether that one
- * is as expected.
- */
+/* Copy all records but the one to be changed. */
 static int
-file_copy(struct file *from, struct file *to, const struct change *change,
-    bool *expected)
+file_copy(struct file *from, struct file *to, const char *except)
 {
 	DBT key = { 0 }, data = { 0 };
 	DBC *cursor;
 	int ret;
 
-	*expected = change->any || change->expected == NULL;
 	if (from->db == NULL)
 		return 0;
 	if ((ret = from->db->cursor(from->db, NULL, &cursor, 0)) != 0)
 		return ret;
-	while ((ret = cursor->get(cursor, &key, &data, DB_NEXT)) == 0) {
-		if (is_text(&key, change->key))
-			*expected = change->any ||
-			    (change->expected != NULL &&
-				is_text(&data, change->expected));
-		else if ((ret = to->db->put(to->db, NULL, &key, &data, 0)) != 0)
+	while ((ret = cursor->get(cursor, &key, &data, DB_NEXT)) == 0)
+		if (!is_text(&key, except) &&
+		    (ret = to->db->put(to->db, NULL, &key, &data, 0)) != 0)
 			break;
-	}
 	cursor->close(cursor);
 	return ret == DB_NOTFOUND ? 0 : ret;
 }
 
 static int
-file_put(struct file *file, const struct change *change)
+file_put(struct file *file, const struct book_change *change)
 {
 	DBT key = dbt(change->key), data;
 
@@ -355,21 +347,20 @@ lock_wait(int fd)
 
 /* Step 1; *fd holds the lock until it is closed. */
 static int
-lock_take(const struct datadir *dir, int *fd)
+lock_take(const struct datadir *dir, bool hurried, int *fd)
 {
 	int status;
 
 	*fd = openat(dir->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (*fd < 0)
 		return log_errno("lock", "opening");
-	if (lock_wait(*fd))
+	if (hurried ? flock(*fd, LOCK_EX | LOCK_NB) == 0 : lock_wait(*fd))
 		return 0;
-	if (errno == EINTR) {
+	status = HTTP_SERVICE_UNAVAILABLE;
+	if (errno == EINTR)
 		log_line("lock: not free for %d s", LOCK_SECONDS);
-		status = HTTP_SERVICE_UNAVAILABLE;
-	} else {
+	else if (errno != EWOULDBLOCK)
 		status = log_errno("lock", "locking");
-	}
 	close(*fd);
 	return status;
 }
@@ -384,13 +375,13 @@ remove_leftovers(const struct datadir *dir, const char *tmp)
 	unlinkat(dir->fd, creating, 0);
 }
 
-/* Step 3. */
+/* The new file of step 3. */
 static int
-write_new(const struct book *book, const char *tmp, const struct change *change)
+write_new(const char *tmp, const struct book_change *change)
 {
+	const struct book *book = change->book;
 	struct file from, to;
 	int ret, closed;
-	bool expected;
 
 	ret = file_open(&from, book->dir, book->file, false);
 	if (ret != 0 && ret != ENOENT)
@@ -399,51 +390,60 @@ write_new(const struct book *book, const char *tmp, const struct change *change)
 		file_abandon(&from);
 		return db_status(tmp, "creating", ret);
 	}
-	ret = file_copy(&from, &to, change, &expected);
+	ret = file_copy(&from, &to, change->key);
 	if (ret == 0)
 		ret = file_put(&to, change);
 	file_abandon(&from);
 	closed = file_close(&to);
-	if (ret == 0 && !expected)
-		return HTTP_CONFLICT;
 	return db_status(tmp, "writing", ret != 0 ? ret : closed);
+}
+
+static int
+sync_file(const struct datadir *dir, const char *name)
+{
+	const int fd = openat(dir->fd, name, O_RDONLY | O_CLOEXEC);
+	bool synced;
+
+	if (fd < 0)
+		return log_errno(name, "opening");
+	synced = fsync(fd) == 0;
+	close(fd);
+	return synced ? 0 : log_errno(name, "fsync");
 }
 
 /* Step 4. */
 static int
 publish(const struct book *book, const char *tmp)
 {
-	const int fd = openat(book->dir->fd, tmp, O_RDONLY | O_CLOEXEC);
-	bool synced;
+	int status = 0;
 
-	if (fd < 0)
-		return log_errno(tmp, "opening");
-	synced = fsync(fd) == 0;
-	close(fd);
-	if (!synced)
-		return log_errno(tmp, "fsync");
+	if (!book->cache)
+		status = sync_file(book->dir, tmp);
+	if (status != 0)
+		return status;
 	if (renameat(book->dir->fd, tmp, book->dir->fd, book->file) != 0)
 		return log_errno(book->file, "renaming");
-	if (fsync(book->dir->fd) != 0)
+	if (!book->cache && fsync(book->dir->fd) != 0)
 		return log_errno(book->file, "fsync of its directory");
 	return 0;
 }
 
-/* Steps 2 to 4, under the lock. */
+/* Steps 2 to 4 for one record. */
 static int
-rewrite(const struct book *book, const struct change *change)
+rewrite(const struct book_change *change)
 {
+	const struct book *book = change->book;
 	char tmp[NAME_LEN];
 	int status;
 
 	snprintf(tmp, sizeof(tmp), "%s.tmp", book->file);
 	remove_leftovers(book->dir, tmp);
-	status = write_new(book, tmp, change);
+	status = write_new(tmp, change);
 	if (status == HTTP_INTERNAL_SERVER_ERROR && book->cache &&
 	    unlinkat(book->dir->fd, book->file, 0) == 0) {
 		log_line("%s: damaged; a cache, so discarded", book->file);
 		remove_leftovers(book->dir, tmp);
-		status = write_new(book, tmp, change);
+		status = write_new(tmp, change);
 	}
 	if (status == 0)
 		status = publish(book, tmp);
@@ -452,36 +452,63 @@ rewrite(const struct book *book, const struct change *change)
 	return status;
 }
 
-static int
-apply(const struct book *book, const struct change *change)
+static bool
+same(const char *a, const char *b)
 {
-	int status, lock;
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
 
-	if (change->value != NULL && strlen(change->value) >= BOOK_VALUE_MAX) {
-		log_line("%s: record of %s: too large", book->file,
-		    change->key);
-		return HTTP_INTERNAL_SERVER_ERROR;
-	}
-	if ((status = lock_take(book->dir, &lock)) != 0)
+/*
+ * Is the record as expected?  And is there anything to write?  A damaged cache
+ * is an empty one.
+ */
+static int
+look(const struct book_change *change, bool *write)
+{
+	char value[BOOK_VALUE_MAX], *now = value;
+	const int status = book_get(change->book, change->key, value);
+
+	if (status == HTTP_NOT_FOUND ||
+	    (status == HTTP_INTERNAL_SERVER_ERROR && change->book->cache))
+		now = NULL;
+	else if (status != 0)
 		return status;
-	status = rewrite(book, change);
-	close(lock);
+	*write = !change->keep && (change->value != NULL || now != NULL);
+	return change->any || same(now, change->expected) ? 0 : HTTP_CONFLICT;
+}
+
+/* Steps 2 to 4 for all records, under the lock. */
+static int
+change_all(const struct book_change *changes, int n)
+{
+	bool write[BOOK_CHANGES_MAX];
+	int i, status = 0;
+
+	for (i = 0; i < n && status == 0; i++)
+		status = look(&changes[i], &write[i]);
+	for (i = 0; i < n && status == 0; i++)
+		if (write[i])
+			status = rewrite(&changes[i]);
 	return status;
 }
 
 int
-book_swap(const struct book *book, const char *key, const char *expected,
-    const char *value)
+book_swap(const struct book_change *changes, int n, bool hurried)
 {
-	return apply(book,
-	    &(struct change){ .key = key,
-		.expected = expected,
-		.value = value });
-}
+	int i, status, lock;
 
-int
-book_set(const struct book *book, const char *key, const char *value)
-{
-	return apply(book,
-	    &(struct change){ .key = key, .any = true, .value = value });
+	for (i = 0; i < n; i++) {
+		if (changes[i].value == NULL ||
+		    strlen(changes[i].value) < BOOK_VALUE_MAX)
+			continue;
+		log_line("%s: record of %s: too large", changes[i].book->file,
+		    changes[i].key);
+		return HTTP_INTERNAL_SERVER_ERROR;
+	}
+	status = lock_take(changes[0].book->dir, hurried, &lock);
+	if (status != 0)
+		return status;
+	status = change_all(changes, n);
+	close(lock);
+	return status;
 }

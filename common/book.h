@@ -12,9 +12,11 @@
  *	2. unlinks X.db.tmp and __db.X.db.tmp, which a killed writer may have
  *	   left (Berkeley DB creates files under the second name, and if it
  *	   finds one there, it waits for its owner forever);
- *	3. copies every record into a new X.db.tmp and makes the change there,
- *	   if the record to be changed is still as expected;
- *	4. closes it, fsyncs it, renames it to X.db, fsyncs the directory;
+ *	3. looks if the records are still as expected, and for each that is to
+ *	   become another, copies all records of its book into a new X.db.tmp
+ *	   and makes the change there;
+ *	4. closes it, fsyncs it, renames it to X.db, fsyncs the directory (a
+ *	   cache is only renamed: a power cut may damage it);
  *	5. and only then releases the lock and reports success.
  * Whoever holds the lock neither touches the network nor waits for anybody.
  *
@@ -27,8 +29,9 @@
  *	HTTP_CONFLICT	another value is stored (book_swap; not logged)
  *	HTTP_INTERNAL_SERVER_ERROR	the file is damaged, or can't be read
  *			or written
- *	HTTP_SERVICE_UNAVAILABLE	the lock was not free in time, the disk
- *			is full, or there are no descriptors left
+ *	HTTP_SERVICE_UNAVAILABLE	the lock was not free in time (if it was
+ *			only tried: not logged), the disk is full, or there are
+ *			no descriptors left
  */
 #ifndef BOOK_H
 #define BOOK_H
@@ -44,7 +47,8 @@
 struct book {
 	const struct datadir *dir; /* the caller's; outlives the book */
 	const char *file;	   /* "installations.db" */
-	bool cache;		   /* if damaged, a writer discards it */
+	bool cache; /* need not survive a power cut; if damaged, a writer
+		     * discards it */
 };
 
 /* Is the Berkeley DB library the one that the program was compiled for? */
@@ -59,14 +63,26 @@ book_get(const struct book *book, const char *key, char value[BOOK_VALUE_MAX]);
  */
 int book_keys(const struct book *book, char **keys);
 
-/*
- * Compare and swap: if the record is as expected (NULL: there is none), give
- * it this value (NULL: remove it).
- */
-int book_swap(const struct book *book, const char *key, const char *expected,
-    const char *value);
+/* Most changes at once. */
+#define BOOK_CHANGES_MAX 4
 
-/* The same, whatever the record holds now. */
-int book_set(const struct book *book, const char *key, const char *value);
+/* What is to become of one record. */
+struct book_change {
+	const struct book *book;
+	const char *key;
+	bool any;	      /* whatever the record holds now */
+	const char *expected; /* or this; NULL: there is none */
+	bool keep;	      /* only look at it */
+	const char *value;    /* NULL: remove it */
+};
+
+/*
+ * Compare and swap: if all n records are as expected, make all changes, in this
+ * order and under one lock; if killed, perhaps only the first of them.  All
+ * books are in one directory, and no record is there twice.  To remove what is
+ * not there, nothing is written.  If hurried, the lock is tried and not waited
+ * for.
+ */
+int book_swap(const struct book_change *changes, int n, bool hurried);
 
 #endif

@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <nettle/sha2.h>
 #include <unistr.h>
 
 #include "config.h"
@@ -333,23 +335,27 @@ fetch(const struct value *here, int fd, char *text, size_t *len)
 	return 0;
 }
 
+const char *
+config_file(void)
+{
+	return setting("HIPCHAT_CONFIG", CONFIG_FILE);
+}
+
 static int
 read_file(char *text, struct value *values)
 {
-	const char *named = setting("HIPCHAT_CONFIG", NULL);
-	struct value here = { NULL, NULL, named, 0 };
+	const bool named = setting("HIPCHAT_CONFIG", NULL) != NULL;
+	struct value here = { NULL, NULL, config_file(), 0 };
 	size_t len = 0;
 	int fd, status;
 
-	if (named == NULL)
-		here.path = CONFIG_FILE;
 	if (*here.path != '/') {
 		here = (struct value){ "HIPCHAT_CONFIG", NULL, environment, 0 };
 		return refuse(&here, "not an absolute path");
 	}
 	/* O_NONBLOCK: never wait for the other end of a FIFO */
 	fd = open(here.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 && errno == ENOENT && named == NULL)
+	if (fd < 0 && errno == ENOENT && !named)
 		return 0;
 	if (fd < 0)
 		return refuse(&here, "%s", strerror(errno));
@@ -390,4 +396,25 @@ config_read(struct config *cfg)
 	for (i = 0; status == 0 && i < SETTINGS; i++)
 		status = apply(cfg, &settings[i], values[i]);
 	return status;
+}
+
+void
+config_digest(const struct config *cfg, char digest[CONFIG_DIGEST_MAX])
+{
+	uint8_t bytes[(CONFIG_DIGEST_MAX - 1) / 2];
+	struct sha256_ctx ctx;
+	char *text = NULL;
+	size_t i;
+
+	if (asprintf(&text, "%s\n%s\n%d\n%s\n%d\n%d\n", cfg->allowed_hosts,
+		cfg->ca_file != NULL ? cfg->ca_file : "", cfg->message_ttl,
+		cfg->courier != NULL ? cfg->courier : "", cfg->courier_idle,
+		cfg->debug) < 0)
+		need(NULL);
+	sha256_init(&ctx);
+	sha256_update(&ctx, strlen(text), (const uint8_t *)text);
+	sha256_digest(&ctx, sizeof(bytes), bytes);
+	free(text);
+	for (i = 0; i < sizeof(bytes); i++)
+		snprintf(digest + 2 * i, 3, "%02x", bytes[i]);
 }

@@ -19,6 +19,9 @@
 /* The file must be smaller than this, in bytes. */
 #define CONFIG_FILE_MAX 16384
 
+/* Size of a digest, terminating NUL included. */
+#define CONFIG_DIGEST_MAX 17
+
 /* Do not copy it: some members point into file. */
 
 struct config {
@@ -49,5 +52,14 @@ struct config {
  * the setting and the reason.
  */
 int config_read(struct config *cfg);
+
+/* The path of the file; the string is static or the environment's. */
+const char *config_file(void);
+
+/*
+ * Fingerprint of the settings that a courier uses, in hexadecimal digits: two
+ * programs with the same digest deliver in the same way.
+ */
+void config_digest(const struct config *cfg, char digest[CONFIG_DIGEST_MAX]);
 
 #endif

@@ -7,15 +7,27 @@
 #include "endpoint.h"
 #include "log.h"
 #include "sandbox.h"
-#include "wake.h"
 
 /* Seconds of CPU that a request may take. */
 #define CPU_SECONDS 10
 
 /*
- * Do what has to be done outside the sandbox.  A child that can start couriers
- * costs two forks, so do not make one for a request that will be refused.
+ * A child that can start couriers costs two forks, so do not make one for a
+ * request that will be refused.
  */
+static int
+prepare_courier(struct process *p, bool good)
+{
+	char digest[CONFIG_DIGEST_MAX];
+	const int status = wake_open(&p->wake, &p->dir);
+
+	config_digest(&p->cfg, digest);
+	if (status == 0 && good)
+		wake_prepare(&p->wake, p->cfg.courier, digest);
+	return status;
+}
+
+/* Do what has to be done outside the sandbox. */
 static int
 prepare(struct process *p, bool good)
 {
@@ -24,10 +36,10 @@ prepare(struct process *p, bool good)
 
 	if ((keeps & KEEP_DATA) != 0)
 		status = datadir_open(&p->dir, p->cfg.data_dir);
+	if (status == 0 && (keeps & KEEP_DATA) != 0)
+		outbox_init(&p->outbox, &p->dir);
 	if (status == 0 && (keeps & KEEP_COURIER) != 0)
-		status = outbox_open(&p->outbox, &p->dir);
-	if (status == 0 && (keeps & KEEP_COURIER) != 0 && good)
-		outbox_reserve(&p->outbox, p->cfg.courier);
+		status = prepare_courier(p, good);
 	return status;
 }
 

@@ -32,6 +32,7 @@
 #include "config.h"
 #include "datadir.h"
 #include "outbox.h"
+#include "wake.h"
 
 struct webhook;
 
@@ -48,7 +49,8 @@ struct process {
 	const struct endpoint *endpoint;
 	struct config cfg;
 	struct datadir dir;   /* with KEEP_DATA */
-	struct outbox outbox; /* with KEEP_COURIER */
+	struct outbox outbox; /* with KEEP_DATA */
+	struct wake wake;     /* with KEEP_COURIER */
 };
 
 struct endpoint {

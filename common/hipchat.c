@@ -305,7 +305,7 @@ get_token(const struct config *cfg, const struct store *st,
 		return 0;
 	status = hipchat_token(cfg, inst, token);
 	if (status == 0) /* a failure is logged, and costs one call */
-		store_put_token(st, inst->oauth_id, token);
+		store_put_token(st, inst, token);
 	return status;
 }
 

@@ -62,7 +62,7 @@ install(const struct config *cfg, const struct datadir *dir,
 	if (status == 0)
 		status = store_put(&st, inst, &old);
 	if (status == 0)
-		status = store_put_token(&st, inst->oauth_id, &token);
+		status = store_put_token(&st, inst, &token);
 	if (status == 0)
 		hipchat_log(inst, "installed");
 	return status;

@@ -10,7 +10,6 @@
 #include "json.h"
 #include "log.h"
 #include "notify.h"
-#include "wake.h"
 
 static const char ellipsis[] = "\xe2\x80\xa6";
 
@@ -73,9 +72,9 @@ put(struct webhook *hook, struct json_object *notification)
 	if (status != 0)
 		return status;
 	/* the courier's lines have both ids, too: one grep finds all */
-	log_line("%s: queued, room %lld of %s, webhook %s", msg.name,
+	log_line("%s: queued, room %lld of %s, webhook %s", msg.id,
 	    (long long)msg.room_id, msg.oauth_id, msg.webhook);
-	outbox_wake(hook->outbox);
+	wake_courier(hook->wake, WAKE_NEW);
 	return 0;
 }
 

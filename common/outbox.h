@@ -1,30 +1,44 @@
 /*
- * outbox: notifications that are on disk and not yet at HipChat.  The courier
- * delivers them; wake.h says how it is woken.
+ * outbox: notifications that are on disk and not yet at HipChat.
  *
- *	DATA_DIR/outbox/tmp/	being written
- *	DATA_DIR/outbox/new/	TIME-PID-N: one JSON file a notification; the
- *				names sort in the order of arrival
- *	DATA_DIR/outbox/failed/	given up, each with a "reason"
- *	DATA_DIR/outbox/seen/	KEY: what was delivered in the last ten minutes
- *	DATA_DIR/outbox/trigger	a FIFO
- *	DATA_DIR/outbox/lock	held by the one courier
- *	DATA_DIR/outbox/lanes.json	what the courier waits for, and why
+ * Senders put messages; the one courier claims and settles them; operators and
+ * removals throw them away.  The legal states of a message, and who changes
+ * them:
  *
- * A file is written in tmp/, fsynced and renamed, and then the directory is
- * fsynced.  So new/ holds only complete files, and what outbox_put() has
- * acknowledged survives a crash of the machine.
+ *	queued -> claimed	the courier, before it posts
+ *	queued -> dropped	a removal, an operator
+ *	claimed -> queued	the courier: later; or the next courier, which
+ *				finds it claimed, and posts it again
+ *	claimed -> done		the courier: HipChat has it
+ *	claimed -> failed	the courier: it is in the list of the failed
+ *				ones, with the reason
+ *	claimed -> dropped	the courier: nobody wants it any more
+ *	failed -> queued	an operator, as a new message
+ *	failed -> dropped	a removal, an operator
+ *
+ * The text of whatever is done, failed (there is the copy in the list) or
+ * dropped is blanked.  A courier that is killed leaves what it had claimed, and
+ * the next one repeats it: a message is delivered at least once, and all of one
+ * writer's in their order.
+ *
+ * On disk these are two journals (journal.h), outbox/queue and outbox/failed,
+ * of lines
+ *
+ *	MARK KIND ID OAUTH_ID ROOM KEY {"webhook":...,"notification":...}
+ *
+ * with the mark q (in its list), c (claimed), d (done), f (failed) or
+ * x (dropped), the kind m (a message) or r (a removal), and the key "-" if
+ * there is none.  Older versions kept one file a message; the first courier
+ * takes them over.
  *
  * Functions that return int return 0 or an HTTP status, with the reason in the
- * log:
- *	404	the message is not there, or no longer (not logged)
- *	500	a directory or file that is missing, not ours or damaged
- *	503	the disk is full
+ * log, and these besides:
+ *	500	a file that is missing, not ours or damaged
+ *	503	the disk is full, or somebody else holds the message for now
  */
 #ifndef OUTBOX_H
 #define OUTBOX_H
 
-#include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,37 +46,83 @@
 
 #include "datadir.h"
 #include "installation.h"
+#include "journal.h"
+#include "seen.h"
 
-/* Seconds in which the same message is not delivered twice. */
+/* Seconds in which, at least, the same message is not delivered twice. */
 #define OUTBOX_SEEN_SECONDS 600
 
 /* Sizes, terminating NUL included. */
-#define OUTBOX_NAME_MAX 64
+#define OUTBOX_ID_MAX 64
 #define OUTBOX_KEY_MAX 33
 #define OUTBOX_REASON_MAX 160
 #define OUTBOX_WEBHOOK_MAX 256
 
+enum outbox_kind {
+	OUTBOX_MESSAGE, /* a notification for a room */
+	OUTBOX_REMOVAL, /* HipChat is to be asked if it has removed this one */
+};
+
+enum outbox_list { OUTBOX_QUEUE, OUTBOX_FAILED };
+
+/* How a claimed message ends. */
+enum outbox_end {
+	OUTBOX_DONE,	 /* HipChat has it, and its key is remembered */
+	OUTBOX_GIVEN_UP, /* it goes to the failed ones, with the reason */
+	OUTBOX_DROPPED,	 /* nobody wants it any more */
+	OUTBOX_LATER,	 /* it is queued as before */
+};
+
+/* What belongs to a process.  Memory is taken only by the courier. */
 struct outbox {
 	const struct datadir *dir; /* the caller's; outlives the outbox */
-	int dirfd;		   /* DATA_DIR/outbox */
-	int trigger; /* open for writing, or -1; also in the courier, so that
-			 * its read end does not report every hang-up */
-	int starter; /* to the child that can start a courier, or -1 */
+	struct journal queue;
+	struct journal failed;
+	struct journal_reader reader; /* the courier's, of the queue */
+	struct seen seen;	      /* the courier's */
+};
+
+/* One that was never opened, and may be closed. */
+#define OUTBOX_CLOSED \
+	{ \
+		.queue = { .fd = -1 }, .failed = {.fd = -1 } \
+	}
+
+/* What is known of a message without its text. */
+struct outbox_entry {
+	enum outbox_kind kind;
+	struct journal_place place; /* small: keep this, not the entry */
+	char id[OUTBOX_ID_MAX];	    /* TIME-PID-N; it is in the log */
+	char oauth_id[STORE_ID_MAX];
+	int64_t room_id; /* 0: a removal */
+	char key[OUTBOX_KEY_MAX];
+	int64_t arrived; /* Unix time in s, from the id */
 };
 
 struct outbox_message {
-	char name[OUTBOX_NAME_MAX]; /* its file's; the log uses it, too */
+	enum outbox_kind kind;
+	char id[OUTBOX_ID_MAX];
 	char oauth_id[STORE_ID_MAX];
 	int64_t room_id;
-	char key[OUTBOX_KEY_MAX];	  /* same key, same message; or "" */
+	char key[OUTBOX_KEY_MAX]; /* hexadecimal: same key, same message; or
+				   * "" */
 	char webhook[OUTBOX_WEBHOOK_MAX]; /* HipChat's message id; or "" */
 	char reason[OUTBOX_REASON_MAX];	  /* why it failed; or "" */
-	struct json_object *doc;
-	struct json_object *notification; /* part of doc */
+	struct json_object *notification; /* NULL: a removal */
 };
 
-/* Open the outbox in the data directory; make what is missing of it. */
+/* An outbox that opens, or makes, what it needs when it needs it. */
+void outbox_init(struct outbox *box, const struct datadir *dir);
+
+/*
+ * Open the outbox in the data directory; make what is missing of it, durably.
+ * It may stay open for as long as you like, and makes again whatever somebody
+ * removes meanwhile.
+ */
 int outbox_open(struct outbox *box, const struct datadir *dir);
+
+/* You may call it twice, after outbox_init(), and after outbox_open() has
+ * failed. */
 void outbox_close(struct outbox *box);
 
 /* ---- for senders ---- */
@@ -76,71 +136,96 @@ void outbox_key(char key[OUTBOX_KEY_MAX], const char *oauth_id,
     const char *program, const char *message_id, unsigned int n);
 
 /*
- * Put a notification (which stays the caller's) into new/, durably.  Takes
- * oauth_id, room_id, key and webhook from the message, and fills in its name.
+ * Queue a notification (which stays the caller's), durably.  Takes oauth_id,
+ * room_id, key and webhook from the message, and fills in its id.
  */
-int outbox_put(const struct outbox *box, struct outbox_message *msg,
+int outbox_put(struct outbox *box, struct outbox_message *msg,
     struct json_object *notification);
 
-/* Remove the messages of an installation, failed and delivered ones, too. */
-int outbox_forget(const struct outbox *box, const char *oauth_id);
-
-/* ---- for the courier ---- */
-
-/* Try to become the courier: the lock's descriptor, or -1 if one runs. */
-int outbox_lock(const struct outbox *box);
+/* Queue, durably: the courier shall ask HipChat if it has removed this one. */
+int outbox_put_removal(struct outbox *box, const char *oauth_id);
 
 /*
- * What is in one of the directories ("new", "failed"), sorted by d_name; free
- * it with outbox_list_free().  Returns how many, or -1.
+ * Drop all messages of an installation that are queued or failed, durably.
+ * What the courier has claimed stays its business.  Costs one reading of what
+ * is on disk, without parsing it.
  */
-int
-outbox_list(const struct outbox *box, const char *dir, struct dirent ***list);
-void outbox_list_free(struct dirent **list, int n);
+int outbox_forget(struct outbox *box, const char *oauth_id);
 
-/* Unix time at which the message of that name was put. */
-int64_t outbox_arrival(const char *name);
+/* ---- for the courier, of which there is one at a time (wake.h) ---- */
+
+/* Take over what older versions left, and be ready to read from the start. */
+int outbox_begin(struct outbox *box);
 
 /*
- * Read a message.  After a 0, call outbox_release().  Otherwise 404, 500 for a
- * file that is not a message, or 503 if there are no descriptors left.
+ * The next one that is not settled, each once, in the order in which they were
+ * put.  Returns 404 if there are no more for now (not logged), which costs one
+ * system call.  The place stays good until the entry is settled: by
+ * outbox_settle(), but for OUTBOX_LATER, or by a 400, 404 or 409 from
+ * outbox_claim().
  */
-int outbox_load(const struct outbox *box, const char *dir, const char *name,
+int outbox_next(struct outbox *box, struct outbox_entry *entry);
+
+/*
+ * Claim it, and read it.  After a 0 or 409, call outbox_release().  Returns
+ *	400	it is no message, and now among the failed ones as it is
+ *	404	somebody has dropped it (not logged)
+ *	409	its key has been delivered within ten minutes, so it is
+ *		dropped (not logged; the message is filled in)
+ *	500, 503	it can't be read or marked; it stays queued
+ */
+int outbox_claim(struct outbox *box, const struct journal_place *place,
     struct outbox_message *msg);
+
+/*
+ * Settle what was claimed; the reason is that of OUTBOX_GIVEN_UP.  Returns 0,
+ * or 500 or 503 if the list of failed ones can't be written: then the message
+ * is queued as before.  If a mark can't be written, which is logged, the next
+ * courier repeats the message, but this one has done with it.
+ */
+int outbox_settle(struct outbox *box, const struct journal_place *place,
+    const struct outbox_message *msg, enum outbox_end end, const char *reason);
+
 void outbox_release(struct outbox_message *msg);
 
-/* Was a message of this key, put within ten minutes of it, delivered? */
-bool outbox_seen(const struct outbox *box, const char *name, const char *key);
+/*
+ * Once a minute, and before leaving: throw away what is settled and older than
+ * ten minutes.  Never waits for a lock.
+ */
+void outbox_tidy(struct outbox *box);
 
-/* HipChat has it: move it to seen/, or remove it if it has no key. */
-void
-outbox_delivered(const struct outbox *box, const char *name, const char *key);
+/* ---- for operators, whether a courier runs or not ---- */
 
-/* Remove a message; false, logged, if it is still there. */
-bool outbox_remove(const struct outbox *box, const char *dir, const char *name);
+struct outbox_reader {
+	struct journal_reader journal;
+};
 
-/* Move a message to failed/, and add the reason; 404 if it is not there. */
-int outbox_fail(const struct outbox *box, const char *name,
-    struct outbox_message *msg, const char *reason);
+/* Read one of the lists from its start; what is put meanwhile may be missed. */
+int outbox_read_begin(struct outbox_reader *r, const struct outbox *box,
+    enum outbox_list list);
 
-/* Move a file that is not a message to failed/ as it is. */
-void outbox_set_aside(const struct outbox *box, const char *name);
+/* The next one that is not settled; 404: that was all (not logged). */
+int outbox_read_next(struct outbox_reader *r, struct outbox_entry *entry,
+    bool *claimed);
 
 /*
- * The courier's lanes.json: read it (NULL if there is none; the caller
- * releases it), and replace it.
+ * After a 0, call outbox_release().  Returns 404 (not logged) if it has been
+ * settled meanwhile, or 400 if it is no message.
  */
-struct json_object *outbox_read_lanes(const struct outbox *box);
-void outbox_write_lanes(const struct outbox *box, struct json_object *doc);
-
-/* Put a failed message into new/ again, as if it had arrived now. */
-int outbox_retry(const struct outbox *box, const char *name,
+int outbox_read_message(const struct outbox_entry *entry,
     struct outbox_message *msg);
 
+/* Drop it; 404: it is claimed or settled by now (not logged). */
+int outbox_drop(const struct outbox_entry *entry);
+
 /*
- * Remove what killed programs left in tmp/, and keys that were ten minutes old
- * when the oldest message in the queue arrived (Unix time).
+ * Queue a failed one, durably, as if it came now; its new id goes to id.  If it
+ * returns 0, the failed one is dropped.
  */
-void outbox_sweep(const struct outbox *box, int64_t oldest);
+int outbox_retry(struct outbox *box, const struct outbox_entry *entry,
+    char id[OUTBOX_ID_MAX]);
+
+/* Make durable what was dropped. */
+int outbox_read_end(struct outbox_reader *r);
 
 #endif

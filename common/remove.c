@@ -1,10 +1,7 @@
 /*
  * remove: see remove.h.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "hipchat.h"
 #include "http.h"
@@ -14,6 +11,7 @@
 #include "remove.h"
 #include "status.h"
 #include "store.h"
+#include "wake.h"
 
 static int
 read_query(struct cgi *cgi, const char *encoded, const char *name, char *out)
@@ -114,28 +112,13 @@ remove_read(struct removal *removal, struct cgi *cgi, const struct config *cfg)
 	return status != 0 ? status : check(removal, cgi, cfg);
 }
 
-static int
-forget_messages(const struct datadir *dir, const char *oauth_id)
-{
-	struct outbox box;
-	int status;
-
-	if (faccessat(dir->fd, "outbox", F_OK, 0) != 0 && errno == ENOENT)
-		return 0; /* do not make it just for this */
-	if ((status = outbox_open(&box, dir)) != 0)
-		return status;
-	status = outbox_forget(&box, oauth_id);
-	outbox_close(&box);
-	return status;
-}
-
 /*
  * Forget the installation, its token and its messages, and log that with this
  * word.  found is what store_find() returned: if 404, an earlier removal may
  * have ended halfway.
  */
 static int
-forget(const struct store *st, const struct datadir *dir,
+forget(const struct store *st, struct outbox *box,
     const struct installation *inst, const char *oauth_id, int found,
     const char *word)
 {
@@ -144,13 +127,12 @@ forget(const struct store *st, const struct datadir *dir,
 	if (found == 0 && (status = store_remove(st, inst)) == 0)
 		hipchat_log(inst, word);
 	return status == 0 || status == HTTP_NOT_FOUND ?
-	    forget_messages(dir, oauth_id) :
+	    outbox_forget(box, oauth_id) :
 	    status;
 }
 
 int
-remove_by_id(const struct config *cfg, const struct datadir *dir,
-    const char *oauth_id)
+remove_by_id(struct process *process, const char *oauth_id)
 {
 	struct installation inst;
 	struct store st;
@@ -160,11 +142,12 @@ remove_by_id(const struct config *cfg, const struct datadir *dir,
 		log_line("%.64s: not the id of an installation", oauth_id);
 		return HTTP_NOT_FOUND;
 	}
-	if ((status = store_open(&st, dir)) == 0)
+	if ((status = store_open(&st, &process->dir)) == 0)
 		status = store_find(&st, oauth_id, &inst);
 	if (status == 0)
-		status = hipchat_removed(cfg, &inst);
-	return forget(&st, dir, &inst, oauth_id, status, "removed");
+		status = hipchat_removed(&process->cfg, &inst);
+	return forget(&st, &process->outbox, &inst, oauth_id, status,
+	    "removed");
 }
 
 /*
@@ -184,14 +167,25 @@ prove(const struct config *cfg, const struct installation *inst,
 	return HTTP_FORBIDDEN;
 }
 
+/* HipChat may revoke it only after the browser is back. */
+static int
+leave_to_courier(struct process *process, const char *oauth_id)
+{
+	const int status = outbox_put_removal(&process->outbox, oauth_id);
+
+	if (status == 0)
+		wake_courier(&process->wake, WAKE_NEW);
+	return status;
+}
+
 int
-remove_by_document(const struct config *cfg, const struct datadir *dir,
-    const struct removal *removal)
+remove_by_document(struct process *process, const struct removal *removal)
 {
 	char oauth_id[STORE_ID_MAX], secret[STORE_SECRET_MAX];
+	const struct config *cfg = &process->cfg;
 	struct installation inst;
 	struct store st;
-	int status = store_open(&st, dir);
+	int status = store_open(&st, &process->dir);
 
 	if (status == 0)
 		status = hipchat_installable(cfg, removal->installable_url,
@@ -201,13 +195,27 @@ remove_by_document(const struct config *cfg, const struct datadir *dir,
 	status = store_find(&st, oauth_id, &inst);
 	if (status == 0)
 		status = prove(cfg, &inst, secret);
-	status = forget(&st, dir, &inst, oauth_id, status, "removed");
-	/* HipChat may revoke it only after the browser is back */
-	return status == HTTP_CONFLICT && removal->browser ? 0 : status;
+	status =
+	    forget(&st, &process->outbox, &inst, oauth_id, status, "removed");
+	return status == HTTP_CONFLICT && removal->browser ?
+	    leave_to_courier(process, oauth_id) :
+	    status;
 }
 
 int
-remove_by_operator(const struct datadir *dir, const char *oauth_id)
+remove_refused(const struct store *st, struct outbox *box,
+    const struct installation *inst)
+{
+	struct installation now;
+	const int found = store_find(st, inst->oauth_id, &now);
+
+	return forget(st, box, inst, inst->oauth_id, found,
+	    "removed: HipChat refuses its credentials");
+}
+
+int
+remove_by_operator(const struct datadir *dir, struct outbox *box,
+    const char *oauth_id)
 {
 	struct installation inst;
 	struct store st;
@@ -218,6 +226,6 @@ remove_by_operator(const struct datadir *dir, const char *oauth_id)
 	if (status != 0)
 		return status;
 	found = store_find(&st, oauth_id, &inst);
-	status = forget(&st, dir, &inst, oauth_id, found, "forgotten");
+	status = forget(&st, box, &inst, oauth_id, found, "forgotten");
 	return status != 0 ? status : found;
 }

@@ -20,6 +20,7 @@ enum status {
 	HTTP_CONFLICT = 409,	    /* changed in the meantime: nothing done */
 	HTTP_LENGTH_REQUIRED = 411, /* a body without Content-Length */
 	HTTP_CONTENT_TOO_LARGE = 413,	  /* a body beyond the limit */
+	HTTP_TOO_MANY_REQUESTS = 429,	  /* HipChat's limit is used up */
 	HTTP_INTERNAL_SERVER_ERROR = 500, /* a setting, file or record is bad */
 	HTTP_BAD_GATEWAY = 502, /* HipChat did not answer as it should */
 	HTTP_SERVICE_UNAVAILABLE = 503, /* full or busy: try again later */

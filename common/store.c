@@ -1,7 +1,9 @@
 /*
  * store: see store.h.
  */
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "json.h"
 #include "log.h"
@@ -17,7 +19,27 @@ store_open(struct store *st, const struct datadir *dir)
 	st->installations = (struct book){ dir, "installations.db", false };
 	st->tokens = (struct book){ dir, "tokens.db", true };
 	st->settings = (struct book){ dir, "settings.db", false };
+	st->hurried = false;
 	return book_check_library();
+}
+
+int
+store_stamp(const struct store *st, const char *oauth_id,
+    struct store_stamp *stamp)
+{
+	const struct book *book = &st->installations;
+	struct stat sb;
+
+	(void)oauth_id; /* all are in one file */
+	if (fstatat(book->dir->fd, book->file, &sb, 0) != 0)
+		return errno == ENOENT ? HTTP_NOT_FOUND :
+					 log_errno(book->file, "looking at it");
+	stamp->device = sb.st_dev;
+	stamp->inode = sb.st_ino;
+	stamp->mtime = (uint64_t)sb.st_mtim.tv_sec * 1000000000 +
+	    (uint64_t)sb.st_mtim.tv_nsec;
+	stamp->size = (uint64_t)sb.st_size;
+	return 0;
 }
 
 /* The installation, and its record as it is stored. */
@@ -51,23 +73,6 @@ store_ids(const struct store *st, char **ids)
 	return book_keys(&st->installations, ids);
 }
 
-/* What depends on the installation; if there is nothing, write nothing. */
-static int
-remove_rest(const struct store *st, const char *oauth_id)
-{
-	char record[BOOK_VALUE_MAX];
-	struct token token;
-	int status = 0;
-
-	if (store_find_token(st, oauth_id, &token) == 0)
-		status = book_set(&st->tokens, oauth_id, NULL);
-	if (status == 0)
-		status = book_get(&st->settings, oauth_id, record);
-	if (status == 0)
-		return book_set(&st->settings, oauth_id, NULL);
-	return status == HTTP_NOT_FOUND ? 0 : status;
-}
-
 /* The record, if its secret ("" if there is none) is one of these two. */
 static int
 read_expected(const struct store *st, const char *oauth_id,
@@ -84,6 +89,32 @@ read_expected(const struct store *st, const char *oauth_id,
 	return HTTP_CONFLICT;
 }
 
+/*
+ * Replace the record, if it is as expected, or remove it with what depends on
+ * it; if killed before it goes, the removal will be requested again.
+ */
+static int
+swap_record(const struct store *st, const char *oauth_id, const char *expected,
+    const char *value)
+{
+	const struct book_change changes[] = {
+		{ &st->tokens, oauth_id, .any = true },
+		{ &st->settings, oauth_id, .any = true },
+		{ &st->installations, oauth_id, .expected = expected,
+		    .value = value },
+	};
+
+	return value != NULL ? book_swap(&changes[2], 1, st->hurried) :
+			       book_swap(changes, 3, st->hurried);
+}
+
+static int
+give_up(const char *oauth_id)
+{
+	log_line("%s: others keep changing it", oauth_id);
+	return HTTP_SERVICE_UNAVAILABLE;
+}
+
 /* Replace the record with one of these secrets, or remove it (value NULL). */
 static int
 change(const struct store *st, const char *oauth_id, const char *value,
@@ -98,16 +129,12 @@ change(const struct store *st, const char *oauth_id, const char *value,
 			return found;
 		if (found == HTTP_NOT_FOUND && value == NULL)
 			return 0;
-		/* if killed here, the removal will be requested again */
-		status = value == NULL ? remove_rest(st, oauth_id) : 0;
-		if (status == 0)
-			status = book_swap(&st->installations, oauth_id,
-			    found == 0 ? record : NULL, value);
+		status = swap_record(st, oauth_id, found == 0 ? record : NULL,
+		    value);
 		if (status != HTTP_CONFLICT)
 			return status;
 	}
-	log_line("%s: others keep changing it", oauth_id);
-	return HTTP_SERVICE_UNAVAILABLE;
+	return give_up(oauth_id);
 }
 
 int
@@ -141,12 +168,66 @@ store_find_token(const struct store *st, const char *oauth_id,
 	    HTTP_NOT_FOUND;
 }
 
+/*
+ * Read the record beside which something is to be stored.  A conflict if it is
+ * gone or has another secret than this (NULL: any).
+ */
+static int
+read_beside(const struct store *st, const char *oauth_id, const char *secret,
+    char record[BOOK_VALUE_MAX])
+{
+	struct installation now;
+	const int status = read_record(st, oauth_id, record, &now);
+
+	if (status != HTTP_NOT_FOUND &&
+	    (status != 0 || secret == NULL ||
+		strcmp(now.oauth_secret, secret) == 0))
+		return status;
+	log_line("%s was removed or installed again: nothing stored", oauth_id);
+	return HTTP_CONFLICT;
+}
+
+/* Make the change, if the installation's record is still this one. */
+static int
+swap_beside(const struct store *st, const char *record,
+    const struct book_change *change)
+{
+	const struct book_change changes[] = {
+		{ &st->installations, change->key, .expected = record,
+		    .keep = true },
+		*change,
+	};
+
+	return book_swap(changes, 2, st->hurried);
+}
+
+/* Make the change, if the installation is there, with this secret. */
+static int
+put_beside(const struct store *st, const char *secret,
+    const struct book_change *change)
+{
+	char record[BOOK_VALUE_MAX];
+	int status, tries;
+
+	for (tries = 0; tries < TRIES; tries++) {
+		status = read_beside(st, change->key, secret, record);
+		if (status != 0)
+			return status;
+		status = swap_beside(st, record, change);
+		if (status != HTTP_CONFLICT)
+			return status;
+	}
+	return give_up(change->key);
+}
+
 int
-store_put_token(const struct store *st, const char *oauth_id,
+store_put_token(const struct store *st, const struct installation *inst,
     const struct token *token)
 {
 	struct json_object *doc = token_json(token);
-	const int status = book_set(&st->tokens, oauth_id, json_text(doc));
+	const int status = put_beside(st, inst->oauth_secret,
+	    &(struct book_change){ &st->tokens, inst->oauth_id, .any = true,
+		.value = json_text(doc) });
 
 	json_object_put(doc);
 	return status;
@@ -184,10 +265,10 @@ store_settings(const struct store *st, const char *oauth_id,
 	return read_settings(st, oauth_id, record, settings);
 }
 
-/* Write the settings, if the record is still the same. */
+/* Write the settings, if both records are still the same. */
 static int
-write_settings(const struct store *st, const char *oauth_id, const char *record,
-    struct json_object *settings)
+write_settings(const struct store *st, const char *oauth_id,
+    const char *installed, const char *record, struct json_object *settings)
 {
 	const char *text = json_text(settings);
 
@@ -196,19 +277,23 @@ write_settings(const struct store *st, const char *oauth_id, const char *record,
 		    oauth_id);
 		return HTTP_CONTENT_TOO_LARGE;
 	}
-	return book_swap(&st->settings, oauth_id,
-	    *record != '\0' ? record : NULL, text);
+	return swap_beside(st, installed,
+	    &(struct book_change){ &st->settings, oauth_id,
+		.expected = *record != '\0' ? record : NULL, .value = text });
 }
 
 int
 store_set(const struct store *st, const char *oauth_id, const char *name,
     const char *value)
 {
-	char record[BOOK_VALUE_MAX];
+	char installed[BOOK_VALUE_MAX], record[BOOK_VALUE_MAX];
 	struct json_object *settings;
 	int status, tries;
 
 	for (tries = 0; tries < TRIES; tries++) {
+		status = read_beside(st, oauth_id, NULL, installed);
+		if (status != 0)
+			return status;
 		status = read_settings(st, oauth_id, record, &settings);
 		if (status != 0)
 			return status;
@@ -216,11 +301,11 @@ store_set(const struct store *st, const char *oauth_id, const char *name,
 			json_add_string(settings, name, value);
 		else
 			json_object_object_del(settings, name);
-		status = write_settings(st, oauth_id, record, settings);
+		status =
+		    write_settings(st, oauth_id, installed, record, settings);
 		json_object_put(settings);
 		if (status != HTTP_CONFLICT)
 			return status;
 	}
-	log_line("%s: others change it all the time", oauth_id);
-	return HTTP_SERVICE_UNAVAILABLE;
+	return give_up(oauth_id);
 }

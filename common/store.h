@@ -8,10 +8,10 @@
  *	DATA_DIR/settings.db		what endpoints keep, in the same form
  *
  * All functions return 0 or an HTTP status, with the reason in the log:
- *	HTTP_NOT_FOUND	no such record (store_find, store_find_token; not
- *			logged)
+ *	HTTP_NOT_FOUND	no such record or file (store_find, store_find_token,
+ *			store_stamp; not logged)
  *	HTTP_CONFLICT	the record is not the expected one (store_put,
- *			store_remove)
+ *			store_remove, store_put_token, store_set)
  *	HTTP_INTERNAL_SERVER_ERROR, HTTP_SERVICE_UNAVAILABLE	see book.h
  */
 #ifndef STORE_H
@@ -24,10 +24,31 @@ struct store {
 	struct book installations;
 	struct book tokens;
 	struct book settings;
+	bool hurried; /* never wait for the lock: if it is busy, a change is
+		       * HTTP_SERVICE_UNAVAILABLE, not logged */
 };
 
-/* The directory must stay open as long as the store is used. */
+/*
+ * The directory must stay open as long as the store is used.  The store is not
+ * hurried; whoever has others waiting sets that afterwards.
+ */
 int store_open(struct store *st, const struct datadir *dir);
+
+/* Of a file, as in stat(2); without gaps, so that memcmp(3) compares two. */
+struct store_stamp {
+	uint64_t device;
+	uint64_t inode;
+	uint64_t mtime; /* in ns */
+	uint64_t size;
+};
+
+/*
+ * The stamp of the file that holds the record of this installation.  While it
+ * stays the same, so does the record, and no file is opened to find that out.
+ * HTTP_NOT_FOUND says that the file is missing, not the installation.
+ */
+int store_stamp(const struct store *st, const char *oauth_id,
+    struct store_stamp *stamp);
 
 int store_find(const struct store *st, const char *oauth_id,
     struct installation *inst);
@@ -56,7 +77,12 @@ int store_remove(const struct store *st, const struct installation *inst);
 
 int store_find_token(const struct store *st, const char *oauth_id,
     struct token *token);
-int store_put_token(const struct store *st, const char *oauth_id,
+
+/*
+ * Store the token beside its installation, if that is there, with this secret:
+ * otherwise it was removed or installed again in the meantime, a conflict.
+ */
+int store_put_token(const struct store *st, const struct installation *inst,
     const struct token *token);
 
 /*
@@ -69,7 +95,7 @@ int store_settings(const struct store *st, const char *oauth_id,
 /*
  * Give one of them a value, or remove it ("").  As JSON, all settings of an
  * installation must be less than BOOK_VALUE_MAX bytes, or it returns
- * HTTP_CONTENT_TOO_LARGE.
+ * HTTP_CONTENT_TOO_LARGE.  If the installation is not there, a conflict.
  */
 int store_set(const struct store *st, const char *oauth_id, const char *name,
     const char *value);

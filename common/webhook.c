@@ -175,7 +175,8 @@ serve(struct cgi *cgi, struct process *process)
 	struct webhook hook = { .cfg = &process->cfg,
 		.cgi = cgi,
 		.program = process->endpoint->name,
-		.outbox = &process->outbox };
+		.outbox = &process->outbox,
+		.wake = &process->wake };
 	int status = store_open(&hook.store, &process->dir);
 
 	if (status == 0)

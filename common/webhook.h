@@ -50,6 +50,7 @@
 #include "config.h"
 #include "endpoint.h"
 #include "outbox.h"
+#include "wake.h"
 #include "store.h"
 
 /* Largest webhook in bytes: a message of 10,000 characters as JSON escapes,
@@ -61,6 +62,7 @@ struct webhook {
 	const char *program; /* the endpoint's name */
 	struct cgi *cgi;
 	struct outbox *outbox;
+	struct wake *wake;
 	struct store store;
 	struct installation inst; /* that it is for */
 	struct json_object *doc;  /* the whole body */

@@ -108,12 +108,17 @@ documents() {
 	refused 502 'a document with two ids'
 }
 
-# stays NAME: the browser is sent on, its own HipChat says that $a is installed
+# to_prove: how many removals of $a the courier is to prove
+to_prove() { grep -c "^q r [^ ]* $a 0 - {}\$" "$box/outbox/queue"; }
+
+# stays NAME N: the browser is sent on, its own HipChat says that $a is
+# installed, and the courier will ask again; this is the N-th time
 stays() {
 	is "$status $(header Location)" "302 $back" "$1: the browser is sent on"
 	ok "$1: one line" one_line || diag "$(cat "$tmp/stderr")"
 	like "$line" "$a stays for now" "$1: it stays"
 	changes_nothing "$1"
+	is "$(to_prove)" "$2" "$1: the courier is to ask again"
 }
 
 # A document that says nothing but an id can be written by anybody who has
@@ -121,7 +126,7 @@ stays() {
 without_secret() {
 	put_up "{\"oauthId\": \"$a\"}"
 	browse "$back" "$installable"
-	stays 'a document without a secret'
+	stays 'a document without a secret' 1
 	called "$to_hipchat
 $to_hipchat" 'a document without a secret: HipChat is asked'
 
@@ -137,12 +142,13 @@ $to_hipchat" 'a document without a secret: HipChat is asked'
 		"$other/control/faults"
 	allowed="$HIPCHAT $other"
 	browse "$back" "$other/v2/installable/1"
-	stays "another HipChat's document"
+	stays "another HipChat's document" 2
 	called "connect 127.0.0.1 ${other##*:}
 $to_hipchat" "another HipChat's document: its own HipChat is asked"
 	attack uninstalled POST QUERY_STRING="installable_url=$other/v2/installable/1" \
 		</dev/null
 	refused 409 "another HipChat's document, from a program"
+	is "$(to_prove)" 2 '... which is told, so nobody asks again'
 	allowed=$other
 	browse "$other/addons" "$other/v2/installable/1"
 	refused 503 "another HipChat's document, where the own is not allowed"

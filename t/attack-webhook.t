@@ -52,7 +52,7 @@ post() {
 outcome() {
 	cat "$tmp/headers" "$tmp/body"
 	grep -c . "$tmp/stderr"
-	ls "$box/outbox/new"
+	messages queue
 }
 
 unauthorized='{"error":{"code":401,"message":"Authenticated requests only",'
@@ -72,9 +72,9 @@ accepted() {
 	is "$status $(cat "$tmp/body")" '204 ' "$1: accepted"
 	like "$(cat "$tmp/stderr")" "^echo: [0-9-]+: queued, .*, webhook message-" \
 		"$1: one line, with both ids"
-	is "$(cat "$box"/outbox/new/* | jq -r .notification.message)" "text $n" \
+	is "$(documents queue | jq -r .notification.message)" "text $n" \
 		"$1: and queued"
-	rm -f "$box"/outbox/new/*
+	rm "$box/outbox/queue"
 }
 
 # with NAME TOKEN: is this token refused?

@@ -8,11 +8,9 @@ six_rooms
 # ---- time -------------------------------------------------------------------
 
 # arrived TEXT TIME: as if the message had arrived at that Unix time, with which
-# the name of its file begins
+# its id begins
 arrived() {
-	file=$(grep -l "\"$1\"" "$box"/outbox/new/*)
-	name=${file##*/}
-	mv "$file" "$box/outbox/new/$2${name#??????????}"
+	sed -i "/\"$1\"/s/^\([qc] m \)[0-9]\{10\}/\1$2/" "$box/outbox/queue"
 }
 
 expiry() {
@@ -23,15 +21,18 @@ expiry() {
 	settings=HIPCHAT_MESSAGE_TTL=2
 	courier
 	settings=
-	is "$rc $(files new)" '0 0' 'expiry: it is given up'
+	is "$rc $(queued)" '0 0' 'expiry: it is given up'
 	like "$(reason old1)" '^HipChat answers 503' 'expiry: with what kept it'
 
-	queue "$b" "$room2" old2 old3
+	queue "$a" "$room1" old2
+	queue "$b" "$room2" old3 old4
 	arrived old2 $(($(date +%s) - 4000))
+	arrived old3 $(($(date +%s) - 4000))
 	courier
-	is "$(said "$room2" old) $(calls "$room2")" 'old3 1' \
-		'expiry: what nobody delivered in time is not sent at all'
-	is "$(reason old2)" 'too old' 'expiry: and says so'
+	is "$(calls "$room1" .) $(reason old2)" \
+		"$(calls "$room1" .) $(reason old1)" \
+		'expiry: what is too old is tried once'
+	is "$(said "$room2" old)" 'old3 old4' 'expiry: which may be enough'
 }
 
 duplicates() {
@@ -51,31 +52,18 @@ duplicates() {
 	nothing_left 'duplicates once more'
 	is "$(said "$room1" twin)" 'twin1 twin3' \
 		'duplicates: nor is it said by the next courier'
+	now=$(date +%s)
 	webhook "$a" "$room1" m1 twin1
-	key=$(jq -r .key "$box"/outbox/new/*)
-	said_at=$(stat -c %Y "$box/outbox/seen/$key")
-	arrived twin1 $((said_at + 600))
+	arrived twin1 $((now + 590))
 	courier
 	is "$(said "$room1" twin)" 'twin1 twin3' \
 		'duplicates: nor ten minutes later'
 	webhook "$a" "$room1" m1 twin1
-	arrived twin1 $((said_at + 601))
+	arrived twin1 $((now + 660))
 	courier
 	is "$(said "$room1" twin)" 'twin1 twin3 twin1' \
 		'duplicates: but after more than that'
-	# One that has waited for a long time for a HipChat that was down, and
-	# that a courier finds when it starts.
-	webhook "$a" "$room1" m2 twin3
-	arrived twin3 $(($(date +%s) - 600))
-	key=$(jq -r .key "$box"/outbox/new/*)
-	touch -d "@$(($(date +%s) - 900))" "$box/outbox/seen/$key"
-	courier
-	is "$(said "$room1" twin)" 'twin1 twin3 twin1' \
-		'duplicates: nor because it was queued for long'
-	courier
-	ok 'duplicates: then the old key goes' \
-		[ ! -e "$box/outbox/seen/$key" ]
-	like "$(cat "$box/courier.log")" ': dropped, a duplicate, webhook m[12]$' \
+	like "$(cat "$box/courier.log")" ': dropped, room [0-9]+ of [^ ]+, webhook m1: a duplicate$' \
 		'duplicates: in the log'
 }
 
@@ -89,7 +77,7 @@ killed() {
 	start_courier
 	ok 'killed: a message is in flight' wait_for under_way "$room1"
 	stop_courier
-	is "$(files new)" 1 'killed: it is still queued'
+	is "$(queued)" 1 'killed: it is still queued'
 	webhook "$a" "$room1" m-k2 kill2 HIPCHAT_COURIER="$the_courier"
 	ok 'killed: the next webhook starts a courier, which delivers both' \
 		wait_for has_said "$room1" kill 'kill1 kill2'
@@ -99,7 +87,7 @@ killed() {
 	control POST release
 	ok 'killed: what was in flight, and that alone, comes twice' \
 		wait_for has_said "$room1" kill 'kill1 kill2 kill3 kill1'
-	ok 'killed: nothing is left' wait_for empty new
+	ok 'killed: nothing is left' wait_for nothing_queued
 }
 
 # One at a time: the second leaves at once.
@@ -114,6 +102,8 @@ second() {
 	courier
 	is "$rc $(cat "$tmp/out" "$tmp/stderr")" '0 ' \
 		'a second courier leaves at once'
+	like "$(cat "$box/courier.log")" ": PID $(couriers) is at work\$" \
+		'... and names the first'
 	ok '... and the first one delivers' wait_for has_said "$room2" one one2
 	is "$(calls "$room1")" 1 '... and nothing is sent twice'
 	control POST release
@@ -134,10 +124,10 @@ side_by_side() {
 	webhook "$b" "$room2" m1 dir2 HIPCHAT_COURIER="$the_courier"
 	ok 'side by side: another directory is served at the same time' \
 		wait_for has_said "$room2" dir dir2
-	wait_for empty new
-	is "$(files new) $(files failed)" '0 0' 'side by side: one is empty'
+	wait_for nothing_queued
+	is "$(queued) $(failed)" '0 0' 'side by side: one is empty'
 	box=$tmp/left
-	is "$(files new) $(files failed)" '1 0' 'side by side: the other is not'
+	is "$(queued) $(failed)" '1 0' 'side by side: the other is not'
 	is "$(cat "$box/courier.log")" '' 'side by side: nor does it know of it'
 	control POST release
 	ok 'side by side: each gets its own' wait_for has_said "$room1" dir dir1
@@ -158,36 +148,70 @@ lingering() {
 	stop_courier
 }
 
+# A new installation of the same id is used from the next call on.
+moved() {
+	fresh moved
+	settings=HIPCHAT_COURIER_IDLE=600
+	start_courier --linger
+	settings=
+	queue "$a" "$room1" moved1
+	ok 'moved: a courier has delivered' wait_for has_said "$room1" moved moved1
+	curl -sS "$HIPCHAT/v2/capabilities" | jq -c '.capabilities
+		.hipchatApiProvider.url |= sub("/v2/"; "/v9/")' >"$tmp/moved.json"
+	fault '"route": "capabilities", "fault": "body", "status": 200,
+		"body": '"$(jq -Rs . "$tmp/moved.json")"
+	cgi installed POST HIPCHAT_DATA_DIR="$box" <"$tmp/credentials"
+	is "$status" 200 'moved: HipChat installs it again, with another API'
+	queue "$a" "$room1" moved2
+	ok 'moved: the same courier uses that at once' wait_for called_at /v9/
+	stop_courier
+}
+called_at() {
+	control GET log | jq -e --arg at "$1" 'any(.[]; .direction == "in" and
+		(.url | contains($at + "room/")))' >"$tmp/called"
+}
+
+# A HipChat that takes its time is not asked twice.
+slow() {
+	fresh slow
+	fault '"route": "notification", "room": '"$room1"', "fault": "delay",
+		"ms": 11000'
+	queue "$a" "$room1" slow1 slow2
+	courier
+	nothing_left slow
+	is "$(said "$room1" slow) $(calls "$room1")" 'slow1 slow2 2' \
+		'slow: each is said once'
+}
+
 # ---- what is in the way -----------------------------------------------------
 
 damaged() {
 	fresh damaged
 	queue "$a" "$room1" good1
-	: >"$box/outbox/new/1000000000000000000-1-0"
-	echo '{"oauthId": "x", "roomId"' >"$box/outbox/new/1000000000000000000-1-1"
-	echo '[]' >"$box/outbox/new/1000000000000000000-1-2"
-	head -c 600000 /dev/zero >"$box/outbox/new/1000000000000000000-1-3"
-	echo 'hello' >"$box/outbox/new/mail"
-	: >"$box/outbox/tmp/1000000000000000000-$(sh -c 'echo $$')-0"
+	cat >>"$box/outbox/queue" <<-END
+		hello
+		q m
+		q m 1764030000123456789-1-0 x 7 - {"notification":
+		q m 1764030000123456789-1-1 x 7 - {"notification":7}
+		q ? 1764030000123456789-1-2 x 7 - {"notification":{}}
+	END
+	head -c 600000 /dev/zero >>"$box/outbox/queue"
+	printf 'q m 17640300001234' >>"$box/outbox/queue" # torn
 	queue "$a" "$room1" good2
 	courier
-	is "$rc $(said "$room1" good) $(files new)" '0 good1 good2 0' \
-		'damaged files do not stop the queue'
-	is "$(files failed)" 5 '... but are set aside'
-	is "$(files tmp)" 0 '... and what a dead writer left is swept away'
-	is "$(wc -c <"$box/outbox/failed/1000000000000000000-1-3" |
-		tr -d ' ')" 600000 '... as they are'
-	is "$(grep -c ' courier: outbox/new/' "$box/courier.log")" 5 \
-		'... with a line in the log each'
+	is "$rc $(said "$room1" good) $(queued)" '0 good1 good2 0' \
+		'damaged lines do not stop the queue'
+	is "$(grep -c ' courier: outbox/queue: byte [0-9]*: ' \
+		"$box/courier.log")" 4 '... and have a line in the log each'
 	courier --status
 	is "$rc" 0 '... and the status can still be told'
-	courier --drop mail
-	is "$rc $(files failed)" '0 4' '... and they can be dropped'
-	echo '{]' >"$box/outbox/lanes.json"
+	courier --drop x
+	is "$rc $(failed)" '0 0' '... and what has failed can be dropped'
+	echo '{]' >"$box/waits.json"
 	queue "$a" "$room1" good3
 	courier
 	is "$rc $(said "$room1" good3)" '0 good3' \
-		'a damaged lanes.json does no harm'
+		'a damaged waits.json does no harm'
 }
 
 # What an operator or another program may have done to the directory.
@@ -195,19 +219,15 @@ disorder() {
 	fresh disorder
 	queue "$a" "$room1" disorder1
 	courier
-	touch -d '3 days ago' "$box"/outbox/seen/*
+	rm -r "$box/outbox"
 	queue "$a" "$room1" disorder2
 	courier
-	is "$(files seen)" 1 'old keys go, though a message is queued'
-
-	rm -r "$box/outbox/seen" "$box/outbox/failed"
+	rm "$box/outbox/queue"
+	mkfifo "$box/outbox/queue.7"
 	queue "$a" "$room1" disorder3
-	mkfifo "$box/outbox/new/1600000000000000000-1-0"
-	courier
 	courier
 	is "$(said "$room1" disorder)" 'disorder1 disorder2 disorder3' \
-		'directories that are gone come back; what is no message is no bar'
-	is "$(files new) $(files failed)" '0 1' '... and is set aside'
+		'what is gone comes back; what is no file is no bar'
 
 	rm "$box/courier.log"
 	mkdir "$box/courier.log"
@@ -237,14 +257,14 @@ full_disk() {
 		mount -t tmpfs -o size=256k,mode=700 none "$box" || exit
 		cp -Rp "$tmp/full-disk/box/." "$box/"
 		echo 'before' >"$tmp/full-disk/log"
+		rm -rf "$box/outbox"
 		if [ -n "\$FULL" ]; then
-		    mkdir -m 700 "$box/outbox" "$box/outbox/new" \\
-			"$box/outbox/tmp" "$box/outbox/failed" "$box/outbox/seen"
-		    mkfifo -m 600 "$box/outbox/trigger"
+		    mkdir -pm 700 "$box/outbox"
+		    echo '# 1' >"$box/outbox/queue"
 		fi
 		[ "\$FULL" = no ] || cat /dev/zero >"$box/fill" 2>/dev/null
 		"$PWD/$B/cgi-bin/echo"
-		(cd "$box/outbox" && find new tmp -type f) >"$tmp/full-disk/log"
+		grep -c '^q m.*}\$' "$box/outbox/queue" >"$tmp/full-disk/log"
 		rm -rf "$tmp/full-disk/box"
 	END
 	case $B in
@@ -256,10 +276,12 @@ full_disk() {
 	B=$tmp/full-disk
 	webhook "$a" "$room1" m1 full1 FULL=no
 	is "$status" 204 'full disk: there is room yet'
-	like "$(cat "$tmp/full-disk/log")" '^new/' 'full disk: it is queued'
-	webhook "$a" "$room1" m1 full1 FULL=yes
+	is "$(cat "$tmp/full-disk/log")" 1 'full disk: it is queued'
+	# what is left of a page of its file is no disk that is full
+	long=$(printf '%9000s' full1 | tr ' ' x)
+	webhook "$a" "$room1" m1 "$long" FULL=yes
 	is "$status $(jq .error.code "$tmp/body")" '503 503' 'full disk: 503'
-	is "$(cat "$tmp/full-disk/log")" '' 'full disk: nothing is queued'
+	is "$(cat "$tmp/full-disk/log")" 0 'full disk: nothing is queued'
 	like "$(cat "$tmp/stderr")" '^echo: .*No space left' 'full disk: logged'
 	webhook "$a" "$room1" m1 full1
 	like "$status" '^50[03]$' 'full disk: not even an outbox can be made'
@@ -291,40 +313,46 @@ removal() {
 	control POST "installations/$gone/revoke"
 	cgi installed DELETE HIPCHAT_DATA_DIR="$box" PATH_INFO="/$gone"
 	is "$status" 204 'removal: it is removed'
-	is "$(grep -rl "$gone" "$box/outbox/new" "$box/outbox/failed")" '' \
-		'removal: and so are its messages'
+	is "$(messages queue | grep "^q .*$gone")$(messages failed |
+		grep "$gone")" '' 'removal: and so are its messages'
 	# as if that removal had been killed before it got to the messages
-	for dir in new failed; do
-		jq -nc --arg id "$gone" '{oauthId: $id, roomId: 1,
-			notification: {message: "left"}}' \
-			>"$box/outbox/$dir/1600000000000000000-1-0"
-	done
+	left="q m 1764030000123456789-1-0 $gone 1 - {\"notification\":{}}"
+	echo "$left" >>"$box/outbox/queue"
+	echo "$left" >>"$box/outbox/failed"
 	cgi installed DELETE HIPCHAT_DATA_DIR="$box" PATH_INFO="/$gone"
-	is "$status $(grep -rl "$gone" "$box/outbox/new" "$box/outbox/failed")" \
-		'204 ' 'removal: what one left halfway, the next completes'
+	is "$status $(messages queue | grep "^q .*$gone")$(messages failed |
+		grep "$gone")" '204 ' \
+		'removal: what one left halfway, the next completes'
 	control POST release
 	ok 'removal: the courier goes on' wait_for has_said "$room1" rem rem5
 	ok 'removal: and comes to an end' wait_for gone "$courier_pid"
 	is "$(said "$room6" rem)" '' 'removal: nothing was said there'
-	is "$(grep -rl "$gone" "$box/outbox/new" "$box/outbox/failed")" '' \
-		'removal: nor has what was in flight left anything'
+	is "$(messages queue | grep "$gone")$(messages failed |
+		grep "$gone")" '' 'removal: nor has what was in flight left anything'
 	courier
 	is "$(state "has(\"$gone\")")" false 'removal: the status knows it no more'
 	is "$(state ".[\"$a\"].failed")" 1 'removal: the others keep theirs'
 }
-empty_for() { ! grep -rq "$1" "$box/outbox/new"; }
+empty_for() { ! messages queue | grep -q "$1"; }
 
-# A webhook that came while its installation was being removed is not sent.
+# Of an installation that is not there: HipChat is not asked.
 orphan() {
 	fresh orphan
 	cp -p "$tmp/extra.db" "$box/installations.db"
 	queue "$gone" "$room6" orphan1
 	cp -p "$tmp/installed/installations.db" "$box/"
 	courier
-	nothing_left orphan
+	is "$rc $(queued) $(reason orphan1)" '0 0 not installed' 'orphan: it fails'
 	is "$(calls "$room6") $(tokens)" '0 0' 'orphan: HipChat is not asked'
-	like "$(cat "$box/courier.log")" ": dropped, $gone is not installed, webhook m-" \
-		'orphan: the log says so'
+
+	# no installation at all: that is no removal
+	queue "$a" "$room1" orphan2
+	mv "$box/installations.db" "$tmp/away.db"
+	courier --once
+	is "$rc $(queued) $(failed)" '0 1 1' 'no store: messages wait'
+	mv "$tmp/away.db" "$box/installations.db"
+	courier --retry all
+	ok 'no store: until it is back' wait_for has_said "$room1" orphan orphan2
 }
 
 # one more installation, in a database of its own
@@ -340,13 +368,14 @@ mv "$tmp/installed/installations.db" "$tmp/extra.db"
 rm -r "$tmp/installed"
 mv "$tmp/kept" "$tmp/installed"
 
-
 expiry
 duplicates
 killed
 second
 side_by_side
 lingering
+moved
+slow
 damaged
 disorder
 full_disk

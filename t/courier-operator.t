@@ -16,19 +16,20 @@ operators() {
 	queue "$b" "$room2" op3
 	courier
 	fault '"route": "notification", "room": '"$room3"', "fault": "status",
-		"status": 429, "header": "Retry-After", "seconds": 600'
+		"status": 429, "header": "Retry-After", "seconds": 600,
+		"count": -1'
 	queue "$c" "$room3" op4 op5
 	courier --once
 	is "$rc" 0 '--once leaves in spite of a limit'
 	courier --status
 	report=$(cat "$tmp/out")
-	cp -p "$box/outbox/lanes.json" "$tmp/saved.json"
-	for odd in '{"lanes":1}' '{"lanes":[1]}' '[]' ''; do
-		printf %s "$odd" >"$box/outbox/lanes.json"
+	cp -p "$box/waits.json" "$tmp/saved.json"
+	for odd in '{"waits":1}' '{"waits":[1]}' '[]' ''; do
+		printf %s "$odd" >"$box/waits.json"
 		courier --status
 		is "$rc" 0 "--status with odd notes of the courier's: $odd"
 	done
-	cp -p "$tmp/saved.json" "$box/outbox/lanes.json"
+	cp -p "$tmp/saved.json" "$box/waits.json"
 	like "$report" "^$a +0 +2 +- +HipChat answers 403: " \
 		'--status: two have failed'
 	like "$report" "^$c +2 +0 +20[0-9-]{8} [0-9:]{8} +rate limit\$" \
@@ -41,27 +42,29 @@ operators() {
 		'--retry of what there is not'
 	settings=HIPCHAT_COURIER=$no_courier
 	courier --retry "$b"
-	is "$rc $(cat "$tmp/out") $(files failed)" \
+	is "$rc $(cat "$tmp/out") $(failed)" \
 		'0 1 message queued again 2' '--retry an installation'
-	name=$(ls "$box/outbox/failed" | head -n 1)
+	name=$(messages failed | head -n 1 | cut -d ' ' -f 3)
 	courier --retry "$name"
-	is "$rc $(files failed)" '0 1' '--retry a message'
+	is "$rc $(failed)" '0 1' '--retry a message'
 	settings=
 	courier --retry all
-	is "$rc $(cat "$tmp/out") $(files failed)" \
+	is "$rc $(cat "$tmp/out") $(failed)" \
 		'0 1 message queued again 0' '--retry all'
 	ok '--retry: a courier is started, and they are delivered' \
 		wait_for has_said "$room1" op 'op1 op2'
 	ok '--retry: all of them' wait_for has_said "$room2" op op3
 	courier --retry all
-	is "$rc" 1 '--retry all when nothing has failed'
+	is "$rc $(cat "$tmp/out")" \
+		'0 none has failed; those that wait are tried now' \
+		'--retry all when nothing has failed'
 
-	name=$(grep -l op4 "$box"/outbox/new/*)
-	courier --drop "${name##*/}"
-	is "$rc $(cat "$tmp/out") $(files new)" '0 1 message dropped 1' \
+	name=$(messages queue | grep op4 | cut -d ' ' -f 3)
+	courier --drop "$name"
+	is "$rc $(cat "$tmp/out") $(queued)" '0 1 message dropped 1' \
 		'--drop a message'
 	courier --drop "$c"
-	is "$rc $(files new)" '0 0' '--drop an installation'
+	is "$rc $(queued)" '0 0' '--drop an installation'
 	courier --drop "$c"
 	is "$rc $(cat "$tmp/stderr")" '1 no such message' \
 		'--drop what there is not'
@@ -82,14 +85,14 @@ usage() {
 	done
 	courier --drop ''
 	is "$rc" 1 "courier --drop '': no such message"
-	is "$(files new) $(calls "$room1")" '1 0' 'bad usage changes nothing'
+	is "$(queued) $(calls "$room1")" '1 0' 'bad usage changes nothing'
 	settings=HIPCHAT_COURIER_IDLE=soon
 	courier
 	settings=
 	is "$rc" 1 'a bad setting: exit status'
 	like "$(cat "$tmp/stderr")" '^courier: environment: HIPCHAT_COURIER_IDLE: ' \
 		'a bad setting is named'
-	is "$(files new)" 1 'a bad setting changes nothing'
+	is "$(queued)" 1 'a bad setting changes nothing'
 }
 
 # It is beside the CGI programs, but is not one.
@@ -106,14 +109,14 @@ as_cgi() {
 	done
 	cgi courier GET HIPCHAT_DATA_DIR="$box" QUERY_STRING=--status
 	json .error.code 404 'as a CGI program: an error envelope'
-	is "$(files new) $(calls "$room1")" '1 0' 'as a CGI program: it does nothing'
+	is "$(queued) $(calls "$room1")" '1 0' 'as a CGI program: it does nothing'
 }
 
 logging() {
 	fresh logging
 	queue "$a" "$room1" log1
 	courier
-	like "$(cat "$box/courier.log")" "^20[0-9-]{8}T[0-9:]{8}Z courier: [0-9]+-[0-9]+-[0-9]+: delivered to room $room1 of $a, webhook m-" \
+	like "$(cat "$box/courier.log")" "^20[0-9-]{8}T[0-9:]{8}Z courier: [0-9]+-[0-9]+-[0-9]+: delivered, room $room1 of $a, webhook m-" \
 		'courier.log: one line an event'
 	is "$(wc -l <"$box/courier.log" | tr -d ' ')" 1 'courier.log: and no more'
 	yes 'a line of an old log, which is long enough by now' |

@@ -95,7 +95,7 @@ texts=$(for n in 1 2 3 4 5 6 7 8 9 10; do echo "tls$n"; done)
 # shellcheck disable=SC2086 # one word a text
 queue "$id" "$room" $texts
 courier
-is "$rc $(files new) $(files failed)" '0 0 0' 'delivered by https'
+is "$rc $(queued) $(failed)" '0 0 0' 'delivered by https'
 # shellcheck disable=SC2086,SC2116
 is "$(said "$room" tls)" "$(echo $texts)" 'every message once, and in order'
 if [ -n "$http2" ]; then
@@ -113,7 +113,7 @@ untrusted() {
 	fresh "$1"
 	queue "$id" "$room" "$1-1"
 	courier --once
-	is "$rc $(files new) $(files failed)" '0 1 0' "$1: the message waits"
+	is "$rc $(queued) $(failed)" '0 1 0' "$1: the message waits"
 	is "$(calls "$room") $(tokens)" '0 0' "$1: HipChat is not asked"
 	like "$(cat "$box/courier.log")" \
 		': deferred for .*: no answer: .*certificate' \
@@ -137,7 +137,7 @@ fresh missing
 queue "$id" "$room" missing1
 settings=$trust=$tmp/nowhere.pem
 courier --once
-is "$(files new) $(calls "$room")" '1 0' 'no CA file: the message waits'
+is "$(queued) $(calls "$room")" '1 0' 'no CA file: the message waits'
 like "$(cat "$tmp/stderr" "$box/courier.log" 2>/dev/null)" \
 	"HIPCHAT_CA_FILE|$tmp/nowhere.pem" 'no CA file: which is logged'
 
@@ -159,12 +159,26 @@ if [ -n "$http2" ]; then
 	stop_apache
 	queue "$id" "$room" refused1 refused2
 	courier --once
-	is "$rc $(files new)" '0 2' 'connection refused: the messages wait'
+	is "$rc $(queued)" '0 2' 'connection refused: the messages wait'
 	like "$(state ".[\"$id\"].lastError")" "^\"no answer: .*[Cc]ould *n.t connect" \
 		'connection refused: the status says so'
+	# too old, by the dozen, without a call for each
+	settings="$settings HIPCHAT_MESSAGE_TTL=2"
+	courier
+	settings=$trust=$tmp/ca.pem
+	is "$rc $(queued) $(failed)" '0 0 2' 'down for long: all are given up'
+	like "$(reason refused2)" '^no answer: ' 'down for long: and say why'
+	is "$(grep -c ": [^ ]*${origin#https://}: deferred" \
+		"$box/courier.log" | sed 's/^[1-5]$/few/')" few \
+		'down for long: one call now and then is for all'
+	settings="$settings HIPCHAT_COURIER=$no_courier"
+	courier --retry all
+	settings=$trust=$tmp/ca.pem
+	is "$(cat "$tmp/out")" '2 messages queued again' \
+		'down for long: an operator gives them another chance'
 	start
 	courier
-	is "$rc $(files new) $(said "$room" refused)" '0 0 refused1 refused2' \
+	is "$rc $(queued) $(said "$room" refused)" '0 0 refused1 refused2' \
 		'up again: they are delivered'
 fi
 quiet "$tmp/hipchatd.log" "the stand-in's log"

@@ -16,7 +16,7 @@ down() {
 	queue "$a" "$room1" down1 down2 down3
 	queue "$b" "$room2" down4
 	queue "$a" "$room1" down5
-	is "$(files new)" 5 'down: five messages are queued'
+	is "$(queued)" 5 'down: five messages are queued'
 	is "$(calls "$room1")" 0 'down: and echo itself has called nobody'
 	courier
 	nothing_left down
@@ -105,7 +105,7 @@ limit() {
 	before=$(date +%s)
 	courier --once
 	after=$(date +%s)
-	is "$rc $(calls "$room1") $(files new)" '0 1 2' \
+	is "$rc $(calls "$room1") $(queued)" '0 1 2' \
 		"429, $3: one call, and the messages wait"
 	ok "429, $3: as long as HipChat asks" eval "$(state \
 		".[\"$a\"] | \"[ \(.deferredUntil) -ge $((before + 5)) ] &&
@@ -177,7 +177,7 @@ beside() {
 		wait_for has_said "$room2" side 'side4 side7 side8'
 	ok '... for the other room, too' \
 		wait_for has_said "$room6" side 'side5 side6 side9'
-	is "$(calls "$room1") $(calls "$room5") $(files new)" '1 1 3' \
+	is "$(calls "$room1") $(calls "$room5") $(queued)" '1 1 3' \
 		'the limited rooms were called once each'
 	stop_courier
 }
@@ -189,28 +189,53 @@ endless_limit() {
 		"header": "Retry-After", "seconds": 9223372036854776'
 	queue "$a" "$room1" endless1
 	courier --once
-	is "$(calls "$room1") $(files new)" '1 1' 'a limit without end: it waits'
+	is "$(calls "$room1") $(queued)" '1 1' 'a limit without end: it waits'
 	like "$(state ".[\"$a\"].deferredUntil")" '^[0-9]+$' \
 		'a limit without end: until some time'
 }
 
-# The limit is the room's: it does not end when messages grow too old.
+# The limit is the room's: it does not end when messages grow too old, and what
+# was never tried does not fail.
 lasting_limit() {
 	fresh lasting
 	fault '"route": "notification", "fault": "status", "status": 429,
 		"header": "Retry-After", "seconds": 600, "count": -1'
 	queue "$a" "$room1" lasting1 lasting2
 	settings=HIPCHAT_MESSAGE_TTL=2
-	courier
+	start_courier
 	settings=
-	is "$(calls "$room1") $(files failed)" '1 2' \
-		'a limit that outlasts the messages: is not tried again'
-	is "$(reason lasting2)" 'rate limit' \
-		'a limit that outlasts the messages: is why'
-	queue "$a" "$room1" lasting3
+	ok 'a limit that outlasts a message: it fails' \
+		wait_for has_failed 1
+	is "$(reason lasting1)" 'rate limit' \
+		'a limit that outlasts a message: which is why'
+	is "$(calls "$room1") $(queued)" '1 1' \
+		'a limit that outlasts a message: the next one is not tried'
+	stop_courier
 	courier --once
-	is "$(calls "$room1") $(files new)" '1 1' \
-		'a limit that outlasts the messages: nor by the next courier'
+	is "$(calls "$room1") $(queued)" '1 1' \
+		'a limit that outlasts a message: nor by the next courier'
+}
+has_failed() { [ "$(failed)" = "$1" ]; }
+
+# 20 rooms do not each meet a limit that belongs to the add-on.
+shared_limit() {
+	fresh shared
+	fault '"route": "notification", "fault": "status", "status": 429,
+		"header": "X-Ratelimit-Reset", "seconds": 600, "count": -1'
+	queue "$all" "$room5" shared1 shared2
+	queue "$all" "$room6" shared3
+	courier --once
+	is "$(calls "$room5") $(calls "$room6") $(queued)" '1 0 3' \
+		"the add-on's limit: one room meets it for all"
+	like "$(state ".[\"$all\"]")" '"deferredUntil":[0-9]+.*"rate limit"' \
+		"the add-on's limit: the status tells"
+	no_faults
+	courier --retry all
+	is "$rc $(cat "$tmp/out")" \
+		'0 none has failed; those that wait are tried now' \
+		'--retry all ends all waiting'
+	ok '... so all are said' wait_for has_said "$room6" shared shared3
+	ok '... in both rooms' wait_for has_said "$room5" shared 'shared1 shared2'
 }
 
 # ---- refusals ---------------------------------------------------------------
@@ -266,18 +291,23 @@ tokenless() {
 		"header": "Retry-After", "seconds": 600, "count": -1'
 	queue "$a" "$room1" less2
 	courier --once
-	is "$(tokens) $(files new)" '1 1' 'a limit on tokens: it waits'
+	is "$(tokens) $(queued)" '1 1' 'a limit on tokens: it waits'
 	like "$(state ".[\"$a\"].deferredUntil")" '^[0-9]+$' \
 		'a limit on tokens: until then'
 
+	# HipChat has removed it, without a word: so do we
 	fresh tokenless-refused
 	rm "$box/tokens.db"
 	fault '"route": "token", "fault": "status", "status": 401'
-	queue "$a" "$room1" less3 less4
+	queue "$a" "$room1" none1 none2
 	courier
-	like "$(reason less3)" "refuses the installation's secret" \
-		'a secret that is refused: it has failed'
-	is "$(said "$room1" less4)" less4 'a secret that is refused: once'
+	nothing_left 'a secret that is refused'
+	is "$(said "$room1" none) $(tokens)" ' 1' \
+		'a secret that is refused: is not tried again'
+	like "$(cat "$box/courier.log")" ": dropped, room $room1 of $a, webhook m-[0-9 ]+: HipChat has removed the installation" \
+		'a secret that is refused: the log says why'
+	is "$(state "has(\"$a\")")" false \
+		'a secret that is refused: the installation is gone'
 }
 
 refusals() {
@@ -298,7 +328,7 @@ refusals() {
 		"redirect", "location": "'"$HIPCHAT"'/"'
 	queue "$all" "$room5" no9
 	courier
-	is "$rc $(files new) $(files failed)" '0 0 5' 'refusals: five have failed'
+	is "$rc $(queued) $(failed)" '0 0 5' 'refusals: five have failed'
 	is "$(said "$room1" no),$(said "$room2" no),$(said "$room3" no),$(
 		said "$room4" no)" no2,no4,no6,no8 'refusals: the queues go on'
 	like "$(reason no1)" '^HipChat answers 400: ' 'refusals: 400'
@@ -319,17 +349,21 @@ forbidden() {
 	fresh forbidden
 	queue "$a" "$room1" forbidden1
 	settings=HIPCHAT_ALLOWED_HOSTS=hipchat.example.com
-	courier --once
-	settings=
-	is "$(calls "$room1") $(files new)" '0 1' \
-		'a host that is not allowed: the message waits'
-	is "$(state ".[\"$a\"].lastError")" \
-		'"not on a host of HIPCHAT_ALLOWED_HOSTS"' \
-		'a host that is not allowed: why'
 	courier
-	is "$(said "$room1" forbidden)" forbidden1 \
-		'a host that is not allowed: until it is'
+	is "$rc" 1 'no host is allowed: a courier does not start'
+	like "$(cat "$box/courier.log")" ': no installation is on a host of HIPCHAT_ALLOWED_HOSTS, which is "hipchat.example.com": ' \
+		'no host is allowed: it says why'
+	start_courier --linger # as a sender starts it
+	settings=
+	ok 'no host is allowed: a message waits' wait_for has_state \
+		".[\"$a\"].lastError" '"not on a host of HIPCHAT_ALLOWED_HOSTS"'
+	is "$(calls "$room1") $(queued)" '0 1' 'no host is allowed: nobody is asked'
+	stop_courier
+	courier --retry all
+	ok 'no host is allowed: until it is' \
+		wait_for has_said "$room1" forbidden forbidden1
 }
+has_state() { [ "$(state "$1")" = "$2" ]; }
 
 down
 failures
@@ -340,6 +374,7 @@ past
 beside
 endless_limit
 lasting_limit
+shared_limit
 unauthorized
 tokenless
 refusals

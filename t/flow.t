@@ -235,6 +235,22 @@ removal() {
 	is_gone C
 }
 
+# The document holds no secret, and HipChat revokes only when the browser is
+# back: the courier asks, after ten seconds.
+proved_later() {
+	id=$(install "$room") || exit
+	echoes '/echo d' d 'installed once more'
+	control POST faults "$(jq -n --arg id "$id" '{route: "installable",
+		fault: "body", status: 200, body: "{\"oauthId\": \"\($id)\"}"}')" \
+		>"$tmp/answer"
+	remove "$id" B
+	is "$(last_out GET .status)" 302 "$mpm: form B, without a secret"
+	ok "$mpm: the courier has it removed" wait_for \
+		grep -q "$id of .*: removed: HipChat refuses" \
+		"$tmp/data/courier.log"
+	is_gone 'B, proved later'
+}
+
 # CGIPassAuth: replace /echo with a program that shows what reaches it.
 authorization() {
 	rm "$tmp/cgi-bin/echo"
@@ -258,6 +274,7 @@ for mpm in event prefork; do
 	conversation
 	reinstall
 	removal
+	[ "$mpm" != event ] || proved_later
 	authorization
 	stop_apache
 done

@@ -104,10 +104,10 @@ check() {
 		diag "$(grep -v '^204 ' "$tmp/answers" | head -n 3)"
 	ok "$phase: there are $WEBHOOKS or more" \
 		[ "$(wc -l <"$tmp/acknowledged")" -ge "$WEBHOOKS" ]
-	ok "$phase: the outbox is emptied" wait_for empty new ||
-		diag "$(files new) are left"
-	is "$(files tmp) $(files failed)" '0 0' \
-		"$phase: nothing is left in tmp/ and failed/"
+	ok "$phase: the outbox is emptied" wait_for nothing_queued ||
+		diag "$(queued) are left"
+	is "$(failed)" 0 \
+		"$phase: none has failed"
 
 	: >"$tmp/said"
 	while read -r _ room; do

@@ -48,7 +48,7 @@ forget() {
 	courier
 	queue "$a" "$room1" gone2
 	queue "$b" "$room2" kept1
-	is "$(files new) $(files failed)" '2 1' '--forget: before'
+	is "$(queued) $(failed)" '2 1' '--forget: before'
 	control DELETE log
 	# its HipChat need not be allowed any more, nor be there
 	settings=HIPCHAT_ALLOWED_HOSTS=chat.example.com
@@ -58,7 +58,7 @@ forget() {
 		"0 courier: $a of $host, room $room1: forgotten" '--forget'
 	ok '--forget: no record and no token is left' no stored "$a"
 	ok '--forget: that of others is' stored "$b"
-	is "$(files new) $(files failed)" '1 0' '--forget: its messages go'
+	is "$(queued) $(failed)" '1 0' '--forget: its messages go'
 	is "$(control GET log | jq length)" 0 '--forget: HipChat is not asked'
 	courier --forget "$a"
 	is "$rc $(cat "$tmp/out" "$tmp/stderr")" '1 no such installation' \
@@ -86,7 +86,7 @@ running() {
 	ok '... others are served' wait_for has_said "$room2" run run3
 	control POST release
 	ok '... and it leaves' wait_for gone "$courier_pid"
-	is "$(calls "$room1") $(files new) $(files failed)" '1 0 0' \
+	is "$(calls "$room1") $(queued) $(failed)" '1 0 0' \
 		'... without another call for it'
 	cgi installed POST HIPCHAT_DATA_DIR="$box" <"$tmp/a.json"
 	is "$status" 200 '... installed again'

@@ -80,14 +80,19 @@ pids() {
 		END { for (pid in comm) if (comm[pid] == name &&
 			parent[parent[pid]] == apache) print pid }'
 }
-# A courier is nobody's child: we recognize ours by its name.
+# A courier is nobody's child: we recognize ours by its name.  It is two
+# processes, a parent and the worker, which does all.
+couriers_by_name() {
+	cat /proc/[0-9]*/stat 2>/dev/null | awk -v name="($courier_name)" \
+		'$2 == name && $3 != "Z" { print $1, $4 }'
+}
 courier_pid() {
-	cat /proc/[0-9]*/stat 2>/dev/null |
-		sed -n "s/^\([0-9]*\) ($courier_name) [^Z].*/\1/p"
+	couriers_by_name | awk '{ parent[$1] = $2 } END { for (pid in parent)
+		if (parent[pid] in parent) print pid }'
 }
 runs() { [ -n "$(pids "$1")" ]; }
 courier_runs() { [ -n "$(courier_pid)" ]; }
-is_over() { ! courier_runs; }
+is_over() { [ -z "$(couriers_by_name)" ]; }
 
 # confined PID NAME: no core file, and nothing secret for ps(1) to show
 confined() {
@@ -149,10 +154,17 @@ under_way() {
 		grep -E '^(HTTP_|QUERY_|CONTENT_|REMOTE_|AUTH)')" '' \
 		"courier: its environment has nothing of the request's"
 	# in case it crashes in the middle of it
-	kill -SEGV "$(courier_pid)"
+	worker=$(courier_pid)
+	kill -SEGV "$worker"
+	ok 'courier: one that crashes has a successor' \
+		wait_for has_successor "$worker"
+	for pid in $(couriers_by_name | cut -d ' ' -f 1); do
+		kill -KILL "$pid"
+	done 2>/dev/null
 	wait_for is_over
 	control POST release
 }
+has_successor() { courier_runs && [ "$(courier_pid)" != "$1" ]; }
 confined_yet() { grep -q '^Max core file size *0 ' "/proc/$1/limits"; }
 
 # ---- when things go wrong ---------------------------------------------------
@@ -244,14 +256,14 @@ bad_deliveries() {
 	for how in reset_before reset_after half; do
 		fault "\"route\": \"notification\", \"fault\": \"$how\""
 	done
-	for n in 1 2 3 4; do
+	for n in 1 2 3 4 5; do
 		is "$(say "$room" "/echo failing $n privatetext")" 204 \
 			"a delivery that fails: $n"
 	done
 	wait_for some_have_failed || die 'nothing has failed'
 	wait_for has_deferred || die 'nothing is deferred'
 }
-some_have_failed() { [ "$(ls "$tmp/data/outbox/failed" | wc -l)" -ge 3 ]; }
+some_have_failed() { [ "$(grep -c '^q ' "$tmp/data/outbox/failed")" -ge 3 ]; }
 has_deferred() { grep -q ': deferred for ' "$tmp/data/courier.log"; }
 
 # A data directory that is damaged.

@@ -24,7 +24,7 @@ courier() {
 # logged: what the program said, without the times
 logged() { sed 's/^[0-9-]*T[0-9:]*Z //' "$tmp/stderr"; }
 is_at_work() { [ -n "$(couriers)" ]; }
-queued() { ls "$tmp/data/outbox/new" | wc -l | tr -d ' '; }
+queued() { grep -c '^[qc] ' "$tmp/data/outbox/queue"; }
 
 start_hipchatd
 cat >"$conf" <<END

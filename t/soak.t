@@ -73,9 +73,10 @@ room=$(control POST rooms '{"name":"last"}' | jq .id)
 control POST install "{\"url\":\"$ADDON/capabilities\",\"room_id\":$room}" \
 	>"$tmp/answer"
 control POST "rooms/$room/say" '{"message":"/echo last"}' >"$tmp/answer"
-# held: what the courier has open; only root may look
+# held: what the courier's worker, the younger of two processes, has open; only
+# root may look
 held() {
-	ls -l "/proc/$(couriers | head -n 1)/fd" 2>"$tmp/held.error" |
+	ls -l "/proc/$(couriers | tail -n 1)/fd" 2>"$tmp/held.error" |
 		sed -n 's/.* -> //p' >"$tmp/held"
 	grep -q '/outbox/trigger$' "$tmp/held" ||
 		grep -q 'Permission denied' "$tmp/held.error"
@@ -98,7 +99,7 @@ is "$(grep -hE "$reports" "$tmp/apache/error_log" "$tmp"/data/courier.log*)" \
 	'' 'nobody crashed'
 quiet "$tmp/hipchatd.log" "the stand-in's log"
 is "$(cd "$tmp/data" && ls -A | grep -Ev \
-	'^(installations\.db|tokens\.db|lock|outbox|courier\.log(\.1)?)$' |
+	'^(installations\.db|tokens\.db|lock|outbox|waits\.json|courier\.log(\.1)?)$' |
 	grep -Ev '^(__db\.)?(installations|tokens)\.db\.tmp$')" '' \
 	'no other file in the data directory'
 done_testing

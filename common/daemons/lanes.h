@@ -1,12 +1,41 @@
 /*
- * lanes: what the courier has to deliver, in memory.
+ * lanes: what the courier has to deliver, in memory, and who waits for what.
  *
- * An installation is a tenant of HipChat; each of its rooms is a lane, in which
- * messages keep their order.  A lane that is told to wait delays no other one.
- * A tenant has at most one request in flight, however many lanes it has.
+ * An installation is a tenant of a host, its HipChat.  Each of its rooms is a
+ * lane, in which messages keep their order.  A tenant has at most one call
+ * under way, so the states and the legal ways between them are:
  *
- * What lanes wait for, and their last errors, are also in outbox/lanes.json,
- * so that the next courier waits on and "courier --status" can tell.
+ *	a lane is
+ *	    ready	in its tenant's list: its first message can go
+ *	    waiting	its first message must not go yet
+ *	    busy	its first message is being called for, or settled
+ *	(new) -> ready | waiting	lanes_add()
+ *	waiting -> ready		its time has come; lanes_retry()
+ *	ready -> busy			lanes_next()
+ *	ready | waiting -> busy		lanes_expired()
+ *	busy -> ready | waiting		lanes_later(), lanes_behind(), ...
+ *	busy -> (gone)			lanes_done(), if that was its last
+ *
+ *	a tenant is
+ *	    idle	no lane of it is ready
+ *	    ready	in its host's list
+ *	    busy	a call is under way
+ *	    limited	HipChat's limit for the add-on is used up
+ *	idle -> ready -> busy -> idle | ready, busy -> limited -> idle | ready
+ *
+ *	a host is
+ *	    up		as far as we know
+ *	    down	could not be reached; nobody calls it
+ *	    due		one call may see whether it is back
+ *	    probing	that call is under way
+ *	up -> down -> due -> probing -> up | down
+ *
+ * So a limit holds up one installation, a HipChat that is down all of its
+ * rooms, for the price of one call now and then, and any other trouble a room.
+ * Tenants, and their rooms, take turns.  Nothing here takes longer if more is
+ * queued, but for a logarithm.
+ *
+ * All times are ms of CLOCK_MONOTONIC, unless they are called Unix time.
  */
 #ifndef LANES_H
 #define LANES_H
@@ -14,77 +43,178 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "http.h"
+#include "daemons/heap.h"
+#include "daemons/table.h"
+#include "hipchat.h"
 #include "outbox.h"
 #include "store.h"
 
-/* A lane waits no longer than this, in seconds, whatever a 429 says. */
+/* Most calls under way at the same time: of all hosts, and of one, so that one
+ * that is slow leaves room for the others. */
+#define LANES_CALLS 256
+#define LANES_HOST_CALLS 32
+
+/* Nothing waits longer than this, in seconds, whatever HipChat says. */
 #define LANES_WAIT_MAX 3600
 
-/* A message that is in outbox/new/. */
+/* A doubly linked ring; a member is part of whatever is in it. */
+struct link {
+	struct link *prev, *next;
+	void *owner;
+};
+
+/* A message that is not settled. */
 struct item {
 	struct item *next;
-	char name[OUTBOX_NAME_MAX];
+	struct journal_place place;
+	int64_t arrived;      /* in the outbox; Unix time in s */
+	int64_t added;	      /* to the lane */
+	int64_t expires;      /* too old from then on */
+	int64_t not_before;   /* must not be tried earlier */
+	uint16_t failures;    /* calls that came to nothing */
+	uint16_t bad_answers; /* of them, as 5xx */
+	uint16_t timeouts;    /* of them, without an answer in time */
+	bool claimed;	      /* once, when its installation was there */
 };
+
+enum host_state { HOST_UP, HOST_DOWN, HOST_DUE, HOST_PROBING };
+
+struct host {
+	struct link all;    /* in the ring of all hosts */
+	struct link turn;   /* if it has ready tenants, and can be called */
+	struct link ready;  /* the ring of its ready tenants */
+	struct timer timer; /* while it is down */
+	enum host_state state;
+	unsigned int calls;    /* under way */
+	unsigned int failures; /* in a row */
+	int64_t failed;	       /* when it could last not be reached; or 0 */
+	char error[OUTBOX_REASON_MAX];
+	char name[HIPCHAT_HOST_MAX];
+};
+
+/* What the store knows of an installation. */
+struct known {
+	struct installation inst;
+	struct token token;	  /* "" before */
+	struct store_stamp stamp; /* of the file when it was read */
+};
+
+enum tenant_state { TENANT_IDLE, TENANT_READY, TENANT_BUSY, TENANT_LIMITED };
 
 struct tenant {
-	struct tenant *next;
-	struct lane *lanes; /* linked by sibling */
-	char oauth_id[STORE_ID_MAX];
-	struct installation inst; /* read when a token is needed */
-	struct token token;	  /* "" before */
-	bool busy;		  /* a lane has a call under way */
+	struct entry entry;
+	struct link turn;   /* while it is ready */
+	struct link recent; /* while it is known */
+	struct link ready;  /* the ring of its ready lanes */
+	struct timer timer; /* while it is limited */
+	struct host *host;
+	struct known *known; /* or NULL; see lanes_know() */
+	enum tenant_state state;
+	size_t lanes;
+	char oauth_id[]; /* NUL-terminated */
 };
 
-enum lane_stage {
-	LANE_IDLE,  /* no call under way */
-	LANE_TOKEN, /* asking for a token */
-	LANE_POST,  /* posting its first message */
-};
+enum lane_state { LANE_READY, LANE_WAITING, LANE_BUSY };
 
 struct lane {
-	struct lane *next; /* all lanes */
-	struct lane *sibling;
+	struct entry entry;
+	struct link turn;   /* while it is ready */
+	struct timer timer; /* while it waits */
 	struct tenant *tenant;
-	int64_t room_id;
-	struct item *first, *last; /* oldest and newest message */
-	enum lane_stage stage;
-	struct http_call call;	       /* unless idle */
-	struct outbox_message msg;     /* the first, unless idle */
-	bool renewed;		       /* a token was got for this message */
-	int64_t until;		       /* not before; Unix time in ms */
-	int64_t stuck_until;	       /* nor before: the disk failed */
-	unsigned int failures;	       /* in a row */
-	char error[OUTBOX_REASON_MAX]; /* the last one; or "" */
+	int64_t room_id;	   /* 0: removals that HipChat has to prove */
+	int64_t until;		   /* it waits, whatever its first message */
+	struct item *first, *last; /* the oldest and the newest */
+	enum lane_state state;
+	bool calling; /* busy with a call, not just being settled */
+	char *error;  /* why it waits; or NULL */
 };
 
 struct lanes {
-	struct tenant *tenants;
-	struct lane *lanes;
-	struct dirent **seen; /* at the last scan, sorted */
-	int n_seen;
-	size_t items; /* in all lanes */
+	struct table tenants, lanes;
+	struct heap waiting, limited, down;
+	struct link hosts, turns; /* all; those with a turn */
+	struct host *nowhere;	  /* of a tenant that is not known yet */
+	struct link recent;	  /* known tenants, the last used one last */
+	size_t known;		  /* how many these are */
+	size_t items;		  /* in all lanes */
+	size_t calls;		  /* under way */
+	int64_t expiry;		  /* lanes_expired() has nothing before */
+	int64_t next_expiry;	  /* the same, as far as it has looked */
+	size_t swept;		  /* chains of the table that it has seen */
+	bool changed;		  /* somebody waits, or does no more */
 };
 
+void lanes_open(struct lanes *all);
+void lanes_close(struct lanes *all);
+
+/* Add a message to its lane; see struct item for the times. */
+void lanes_add(struct lanes *all, const struct outbox_entry *entry, int64_t now,
+    int64_t expires, int64_t not_before);
+
+/* Whatever has waited long enough goes on. */
+void lanes_tick(struct lanes *all, int64_t now);
+
+/* The time of the next thing that lanes_tick() would do; or INT64_MAX. */
+int64_t lanes_due(const struct lanes *all);
+
+/* Forget all waiting: the operator says so. */
+void lanes_retry(struct lanes *all);
+
+/* A lane whose first message can go, now busy; or NULL. */
+struct lane *lanes_next(struct lanes *all);
+
 /*
- * Add to the lanes what is new in outbox/new/.  A file that is not a message is
- * set aside in failed/.  Returns false and logs why if there are no descriptors
- * left or the directory can't be read.  Then the queue must not be used, and
- * the messages wait on disk for the next courier.
+ * A lane whose first message is too old, and was tried or was behind a host
+ * that could not be reached; now busy.  Or NULL: none (for now).
  */
-bool lanes_scan(struct lanes *all, const struct outbox *box);
-
-/* Drop the lane's first item; the file is the caller's business. */
-void lanes_pop(struct lanes *all, struct lane *lane);
+struct lane *lanes_expired(struct lanes *all, int64_t now);
 
 /*
- * Read and write outbox/lanes.json, as far as it is about installations that
- * exist.  A failure is logged and does no harm.
+ * Room for what the store knows of the tenant, all zero at first.  The least
+ * recently used one, of those without a call under way, is given up for it.
  */
-void
-lanes_load(struct lanes *all, const struct outbox *box, const struct store *st);
-void lanes_save(const struct lanes *all, const struct outbox *box);
+struct known *lanes_know(struct lanes *all, struct tenant *tenant);
 
-void lanes_free(struct lanes *all);
+/* A busy lane's tenant has a host: may it be called now?  If not, call
+ * lanes_again(). */
+bool lanes_at(struct lanes *all, struct lane *lane, const char *host);
+
+/* ---- the ways out of busy ---- */
+
+/* The first message is settled for good. */
+void lanes_done(struct lanes *all, struct lane *lane);
+
+/* It goes again, as soon as it is its turn. */
+void lanes_again(struct lanes *all, struct lane *lane);
+
+/* It waits until then, and those behind it. */
+void lanes_later(struct lanes *all, struct lane *lane, int64_t until,
+    const char *error);
+
+/* The lane waits, whatever becomes of the message. */
+void lanes_hold(struct lanes *all, struct lane *lane, int64_t until,
+    const char *error);
+
+/* It waits, and the others of its lane go first. */
+void lanes_behind(struct lanes *all, struct lane *lane, int64_t until,
+    const char *error);
+
+/* The whole tenant waits. */
+void lanes_limit(struct lanes *all, struct lane *lane, int64_t until,
+    const char *error);
+
+/* The whole host waits; nothing is held against the message. */
+void lanes_unreached(struct lanes *all, struct lane *lane, int64_t now,
+    int64_t until, const char *error);
+
+/*
+ * As a courier before us had it: from the start, the lane, the tenant (room_id
+ * 0), or the host ("" for the other two) waits, if it has messages.
+ */
+void lanes_wait(struct lanes *all, const char *oauth_id, int64_t room_id,
+    const char *host, int64_t until, const char *error);
+
+/* The host answers.  (The lane stays busy.) */
+void lanes_reached(struct lanes *all, struct lane *lane);
 
 #endif

@@ -1,17 +1,17 @@
 /*
- * outboxctl: see outboxctl.h.  A running courier notices: it skips files that
- * are gone, and is woken for new ones.
+ * outboxctl: see outboxctl.h.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "daemons/outboxctl.h"
+#include "daemons/waits.h"
 #include "hipchat.h"
 #include "json.h"
 #include "log.h"
 #include "outbox.h"
-#include "outboxctl.h"
 #include "remove.h"
 #include "status.h"
 #include "store.h"
@@ -80,63 +80,85 @@ report_installations(struct json_object *report, const struct store *st)
 	return true;
 }
 
-/* Count the messages in a directory, and keep the last one's reason. */
+/* Count the messages of a list, and keep the last one's reason. */
 static bool
 report_messages(struct json_object *report, const struct outbox *box,
-    const char *dir, const char *member)
+    enum outbox_list list, const char *member)
 {
 	struct json_object *entry, *count;
+	struct outbox_reader reader;
+	struct outbox_entry found;
 	struct outbox_message msg;
-	struct dirent **list;
-	const int n = outbox_list(box, dir, &list);
-	int i;
+	bool claimed;
+	int status = outbox_read_begin(&reader, box, list);
 
-	for (i = 0; i < n; i++) {
-		if (outbox_load(box, dir, list[i]->d_name, &msg) != 0)
+	while (
+	    status == 0 && outbox_read_next(&reader, &found, &claimed) == 0) {
+		if (found.kind != OUTBOX_MESSAGE)
 			continue;
-		entry = entry_of(report, msg.oauth_id);
+		entry = entry_of(report, found.oauth_id);
 		if (json_object_object_get_ex(entry, member, &count))
 			json_object_int_inc(count, 1);
-		if (*msg.reason != '\0')
-			json_add_string(entry, "lastError", msg.reason);
+		if (list != OUTBOX_FAILED ||
+		    outbox_read_message(&found, &msg) != 0)
+			continue;
+		json_add_string(entry, "lastError", msg.reason);
 		outbox_release(&msg);
 	}
-	if (n >= 0)
-		outbox_list_free(list, n);
-	return n >= 0;
+	outbox_read_end(&reader);
+	return status == 0;
 }
 
-/* What the courier wrote about its lanes. */
-static void
-report_lanes(struct json_object *report, const struct outbox *box)
-{
-	struct json_object *doc = outbox_read_lanes(box), *lanes, *entry;
-	const char *oauth_id, *error;
-	int64_t until, other;
-	size_t i;
+/* What a report on one installation, or on all of a host, waits for. */
+struct waiting {
+	struct json_object *report;
+	const struct store *st;
+};
 
-	if (!json_object_object_get_ex(doc, "lanes", &lanes) ||
-	    !json_object_is_type(lanes, json_type_array)) {
-		json_object_put(doc);
+static void
+add_wait(struct json_object *entry, const struct wait *wait)
+{
+	int64_t other;
+
+	if (json_positive(entry, "deferredUntil", &other) != 1 ||
+	    other < wait->until) /* the latest of its rooms */
+		json_add_int(entry, "deferredUntil", wait->until);
+	if (*wait->error != '\0')
+		json_add_string(entry, "lastError", wait->error);
+}
+
+/* Is it an installation at this host that has messages? */
+static bool
+is_held_up(const struct store *st, const char *oauth_id,
+    struct json_object *entry, const char *host)
+{
+	char its_host[HIPCHAT_HOST_MAX];
+	struct installation inst;
+	int64_t queued;
+
+	if (json_positive(entry, "queued", &queued) != 1 ||
+	    store_find(st, oauth_id, &inst) != 0)
+		return false;
+	hipchat_host(&inst, its_host);
+	return strcmp(its_host, host) == 0;
+}
+
+static void
+report_wait(const struct wait *wait, void *arg)
+{
+	const struct waiting *w = arg;
+	struct json_object *entry;
+
+	if (*wait->host == '\0') { /* its installation may be gone */
+		if (json_object_object_get_ex(w->report, wait->oauth_id,
+			&entry))
+			add_wait(entry, wait);
 		return;
 	}
-	for (i = 0; i < json_object_array_length(lanes); i++) {
-		struct json_object *lane = json_object_array_get_idx(lanes, i);
-
-		/* its installation may be gone */
-		if (json_string(lane, "oauthId", STORE_ID_MAX - 1, &oauth_id) !=
-			1 ||
-		    !json_object_object_get_ex(report, oauth_id, &entry))
-			continue;
-		if (json_positive(lane, "until", &until) == 1 &&
-		    until > (int64_t)time(NULL) &&
-		    (json_positive(entry, "deferredUntil", &other) != 1 ||
-			other < until)) /* the latest of its rooms */
-			json_add_int(entry, "deferredUntil", until);
-		if (json_string(lane, "error", OUTBOX_REASON_MAX, &error) == 1)
-			json_add_string(entry, "lastError", error);
+	json_object_object_foreach (w->report, oauth_id, each) {
+		if (is_held_up(w->st, oauth_id, each, wait->host))
+			add_wait(each, wait);
 	}
-	json_object_put(doc);
 }
 
 static void
@@ -191,9 +213,10 @@ outboxctl_status(const struct config *cfg, bool json)
 		return 1;
 	report = json_new();
 	ok = store_open(&st, &dir) == 0 && report_installations(report, &st) &&
-	    report_messages(report, &box, "new", "queued") &&
-	    report_messages(report, &box, "failed", "failed");
-	report_lanes(report, &box);
+	    report_messages(report, &box, OUTBOX_QUEUE, "queued") &&
+	    report_messages(report, &box, OUTBOX_FAILED, "failed");
+	if (ok)
+		waits_read(&dir, report_wait, &(struct waiting){ report, &st });
 	close_both(&dir, &box);
 	if (ok)
 		print_report(report, json);
@@ -203,46 +226,63 @@ outboxctl_status(const struct config *cfg, bool json)
 
 /* ---- retry and drop ---- */
 
-enum action {
-	RETRY, /* into new/ again */
-	DROP,  /* away */
-};
-
 /* Does the operator mean this message, or its installation? */
 static bool
-is_meant(const char *id, const char *name, const struct outbox_message *msg)
+is_meant(const char *id, const struct outbox_entry *entry)
 {
-	return strcmp(id, name) == 0 || strcmp(id, msg->oauth_id) == 0;
+	return entry->kind == OUTBOX_MESSAGE &&
+	    (strcmp(id, entry->id) == 0 || strcmp(id, entry->oauth_id) == 0);
 }
 
-/* Process the messages in one directory; returns how many, or -1. */
+/* Queue failed messages again; returns how many, or -1. */
 static int
-treat(const struct outbox *box, const char *dir, enum action action,
-    const char *id)
+retry_failed(struct outbox *box, const char *id)
 {
-	struct outbox_message msg;
-	struct dirent **list;
-	const int n = outbox_list(box, dir, &list);
-	int i, treated = 0;
+	char new_id[OUTBOX_ID_MAX];
+	struct outbox_reader reader;
+	struct outbox_entry entry;
+	bool claimed;
+	int n = 0;
 
-	for (i = 0; i < n; i++) {
-		/* a file that is not a message can be dropped by its name */
-		if (outbox_load(box, dir, list[i]->d_name, &msg) != 0 &&
-		    action == RETRY)
-			continue;
-		if (action == DROP && is_meant(id, list[i]->d_name, &msg)) {
-			treated += outbox_remove(box, dir, list[i]->d_name);
-		} else if (action == RETRY &&
-		    (strcmp(id, "all") == 0 ||
-			is_meant(id, list[i]->d_name, &msg)) &&
-		    outbox_retry(box, list[i]->d_name, &msg) == 0) {
-			treated++;
-		}
-		outbox_release(&msg);
-	}
-	if (n >= 0)
-		outbox_list_free(list, n);
-	return n < 0 ? -1 : treated;
+	if (outbox_read_begin(&reader, box, OUTBOX_FAILED) != 0)
+		return -1;
+	while (outbox_read_next(&reader, &entry, &claimed) == 0)
+		if ((strcmp(id, "all") == 0 || is_meant(id, &entry)) &&
+		    outbox_retry(box, &entry, new_id) == 0)
+			n++;
+	return outbox_read_end(&reader) == 0 ? n : -1;
+}
+
+/* Throw messages of a list away; returns how many, or -1. */
+static int
+drop(struct outbox *box, enum outbox_list list, const char *id)
+{
+	struct outbox_reader reader;
+	struct outbox_entry entry;
+	bool claimed;
+	int n = 0;
+
+	if (outbox_read_begin(&reader, box, list) != 0)
+		return -1;
+	while (outbox_read_next(&reader, &entry, &claimed) == 0)
+		if (is_meant(id, &entry) && outbox_drop(&entry) == 0)
+			n++;
+	return outbox_read_end(&reader) == 0 ? n : -1;
+}
+
+/* How many are queued, as far as it matters: none, or one or more. */
+static bool
+is_any_queued(const struct outbox *box)
+{
+	struct outbox_reader reader;
+	struct outbox_entry entry;
+	bool any, claimed;
+
+	if (outbox_read_begin(&reader, box, OUTBOX_QUEUE) != 0)
+		return false;
+	any = outbox_read_next(&reader, &entry, &claimed) == 0;
+	outbox_read_end(&reader);
+	return any;
 }
 
 static int
@@ -255,20 +295,39 @@ report_treated(const char *verb, int n)
 	return n > 0 ? 0 : 1;
 }
 
+/* Let no message wait any longer, whether a courier runs or not. */
+static void
+end_waits(const struct config *cfg, const struct datadir *dir)
+{
+	struct wake wake;
+
+	waits_forget(dir);
+	if (wake_open(&wake, dir) != 0)
+		return;
+	wake_prepare(&wake, cfg->courier, NULL);
+	wake_courier(&wake, WAKE_RETRY);
+	wake_close(&wake);
+}
+
 int
 outboxctl_retry(const struct config *cfg, const char *id)
 {
 	struct datadir dir;
 	struct outbox box;
+	bool any;
 	int n;
 
 	if (!open_both(cfg, &dir, &box))
 		return 1;
-	outbox_reserve(&box, cfg->courier);
-	n = treat(&box, "failed", RETRY, id);
-	if (n > 0)
-		outbox_wake(&box);
+	n = retry_failed(&box, id);
+	any = strcmp(id, "all") == 0 && is_any_queued(&box);
+	if (n > 0 || any)
+		end_waits(cfg, &dir);
 	close_both(&dir, &box);
+	if (n <= 0 && any) {
+		printf("none has failed; those that wait are tried now\n");
+		return n < 0 ? 1 : 0;
+	}
 	return report_treated("queued again", n);
 }
 
@@ -281,8 +340,8 @@ outboxctl_drop(const struct config *cfg, const char *id)
 
 	if (!open_both(cfg, &dir, &box))
 		return 1;
-	queued = treat(&box, "new", DROP, id);
-	failed = treat(&box, "failed", DROP, id);
+	queued = drop(&box, OUTBOX_QUEUE, id);
+	failed = drop(&box, OUTBOX_FAILED, id);
 	close_both(&dir, &box);
 	if (queued < 0 || failed < 0)
 		return 1;
@@ -340,12 +399,13 @@ int
 outboxctl_forget(const struct config *cfg, const char *id)
 {
 	struct datadir dir;
-	int status = datadir_open(&dir, cfg->data_dir);
+	struct outbox box;
+	int status;
 
-	if (status != 0)
+	if (!open_both(cfg, &dir, &box))
 		return 1;
-	status = remove_by_operator(&dir, id);
-	datadir_close(&dir);
+	status = remove_by_operator(&dir, &box, id);
+	close_both(&dir, &box);
 	if (status == HTTP_NOT_FOUND)
 		fprintf(stderr, "no such installation\n");
 	return status == 0 ? 0 : 1;

@@ -20,7 +20,8 @@ int outboxctl_status(const struct config *cfg, bool json);
 
 /*
  * Put failed messages into the queue again, as if they had arrived now: "all",
- * those of an installation, or the one with that file name.
+ * those of an installation, or the one with that id.  Then no message waits any
+ * longer, nor with "all" if none has failed.
  */
 int outboxctl_retry(const struct config *cfg, const char *id);
 

@@ -59,7 +59,7 @@ send_now(const struct webhook *hook, const char *text)
 		return status;
 	status = hipchat_token(hook->cfg, &hook->inst, &token);
 	if (status == 0)
-		status = store_put_token(&hook->store, id, &token);
+		status = store_put_token(&hook->store, &hook->inst, &token);
 	return status == 0 ? post(hook, &token, text) : status;
 }
 

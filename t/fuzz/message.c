@@ -1,49 +1,44 @@
 /*
- * message: a file of the outbox, whatever is in it.
+ * message: a line of the outbox, whatever is in it.
  */
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <unistr.h>
 
 #include "fuzz.h"
-#include "outbox.h"
+#include "lines.h"
 
-/* A file with that text; its name below /proc/self/fd goes to name. */
-static int
-make_file(const uint8_t *data, size_t size, char name[12])
+static void
+check(const struct outbox_message *msg)
 {
-	const int fd = memfd_create("message", MFD_CLOEXEC);
-
-	fuzz_check(fd >= 0 && write(fd, data, size) == (ssize_t)size, "memfd");
-	snprintf(name, 12, "%d", fd);
-	return fd;
+	fuzz_check((msg->room_id > 0) == (msg->kind == OUTBOX_MESSAGE) &&
+		installation_id_fits(msg->oauth_id),
+	    "line_message: where it goes");
+	fuzz_check((msg->notification != NULL) == (msg->kind == OUTBOX_MESSAGE),
+	    "line_message: the notification");
+	fuzz_check(line_key_fits(msg->key) &&
+		strlen(msg->key) < sizeof(msg->key) &&
+		strlen(msg->reason) < sizeof(msg->reason) &&
+		u8_check((const uint8_t *)msg->reason, strlen(msg->reason)) ==
+		    NULL,
+	    "line_message: key and reason");
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct outbox box = { .dirfd = open("/proc/self", O_PATH) };
-	struct outbox_message msg;
-	char name[12];
-	const int fd = make_file(data, size, name);
-	const int status = outbox_load(&box, "fd", name, &msg);
+	const struct journal_place place = { .len = (uint32_t)size };
+	struct outbox_message msg = { .room_id = 0 };
+	struct outbox_entry entry;
+	char *line = fuzz_text(data, size);
+	const enum line what = line_read(line, &place, &entry);
 
-	fuzz_check(box.dirfd >= 0 && (status == 0 || status == 500),
-	    "outbox_load: status");
-	if (status == 0) {
-		fuzz_check(msg.room_id > 0 && *msg.oauth_id != '\0',
-		    "outbox_load: where it goes");
-		fuzz_check(strlen(msg.key) < sizeof(msg.key) &&
-			strlen(msg.reason) < sizeof(msg.reason) &&
-			u8_check((uint8_t *)msg.reason, strlen(msg.reason)) ==
-			    NULL,
-		    "outbox_load: key and reason");
+	fuzz_check(line_key_fits(entry.key), "line_read: the key");
+	if (what == LINE_OPEN) {
+		fuzz_check(strlen(line) == size && entry.arrived >= 0,
+		    "line_read: a whole line");
+		if (line_message(line, &entry, &msg) == NULL)
+			check(&msg);
+		outbox_release(&msg);
 	}
-	outbox_release(&msg);
-	outbox_close(&box);
-	close(fd);
+	free(line);
 	return 0;
 }

@@ -45,7 +45,7 @@ static struct {
 	char said[1024];    /* the last log, for a report */
 	char dir[PATH_MAX]; /* the data directory */
 	char templates[PATH_MAX];
-	int trigger; /* looks like a waiting courier */
+	struct wake wake; /* the one courier: nobody reads its trigger */
 } program;
 
 /* ---- preparation ---- */
@@ -80,6 +80,7 @@ program_prepare_store(void)
 	const struct installation none = { .oauth_secret = "" };
 	const char *tmp = getenv("TMPDIR");
 	struct datadir dir;
+	struct wake_holder holder;
 	struct outbox box;
 	struct store st;
 
@@ -91,8 +92,10 @@ program_prepare_store(void)
 		store_open(&st, &dir) == 0 && store_put(&st, &inst, &none) == 0,
 	    "the store");
 	fuzz_check(outbox_open(&box, &dir) == 0, "the outbox");
-	program.trigger = outbox_trigger(&box);
-	fuzz_check(program.trigger >= 0, "the trigger");
+	fuzz_check(wake_open(&program.wake, &dir) == 0 &&
+		wake_take(&program.wake, WAKE_RESIDENT, "0123456789abcdef",
+		    &holder) == 0,
+	    "a courier");
 	outbox_close(&box);
 	datadir_close(&dir);
 }
@@ -226,12 +229,11 @@ program_empty(const char *path, const struct stat *sb, int type,
 static void
 program_empty_outbox(void)
 {
-	char path[PATH_MAX + 16], bytes[512];
+	char path[PATH_MAX + 16];
 
 	snprintf(path, sizeof(path), "%s/outbox", program.dir);
 	nftw(path, program_empty, 8, FTW_PHYS);
-	while (read(program.trigger, bytes, sizeof(bytes)) > 0)
-		continue;
+	wake_words(&program.wake);
 }
 
 /* ---- what came out ---- */

@@ -37,6 +37,7 @@ attack() {
 	: >"$journal"
 	cgi "$attack_program" "$attack_method" HIPCHAT_DATA_DIR="$box" \
 		HIPCHAT_ALLOWED_HOSTS="$allowed" HIPCHAT_CA_FILE="$ca" \
+		HIPCHAT_COURIER="$no_courier" \
 		LD_PRELOAD="$tmp/network.so" SHIM_LOG="$journal" \
 		SHIM_NAMES="$names" SHIM_ROUTE="$route" \
 		ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}$link_order" "$@"
@@ -59,8 +60,12 @@ install_from() {
 	attack installed POST <"$tmp/post.json"
 }
 
-# The store and the outbox, byte for byte.
-state_of() { cksum "$box"/* "$box"/outbox/*/* 2>/dev/null; }
+# The store, byte for byte, and all messages.
+state_of() {
+	cksum "$box"/*.db
+	messages queue
+	messages failed
+}
 before=$(state_of)
 
 one_line() {

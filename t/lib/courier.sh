@@ -152,9 +152,18 @@ stop_courier() {
 	:
 }
 
-# files DIRECTORY: how many there are in this part of the outbox
-files() { ls "$box/outbox/$1" | wc -l | tr -d ' '; }
-empty() { [ "$(files "$1")" = 0 ]; }
+# messages LIST: the lines of messages that are not settled; LIST is queue or
+# failed
+messages() {
+	cat "$box/outbox/$1" "$box/outbox/$1".[0-9]* 2>/dev/null |
+		grep -aE '^[qc] m '
+}
+queued() { messages queue | wc -l | tr -d ' '; }
+failed() { messages failed | wc -l | tr -d ' '; }
+nothing_queued() { [ "$(queued)" = 0 ]; }
+
+# documents LIST: what they hold, one JSON object a line
+documents() { messages "$1" | sed 's/^[^{]*//'; }
 
 # state JQ: a part of the report of --status --json
 state() {
@@ -164,16 +173,15 @@ state() {
 
 # reason TEXT: why the message with this text failed
 reason() {
-	jq -rs --arg text "$1" '.[]
-		| select(.notification.message == $text).reason' \
-		"$box"/outbox/failed/*
+	documents failed | jq -rs --arg text "$1" '.[]
+		| select(.notification.message == $text).reason'
 }
 
 # nothing_left NAME: all is delivered and removed, and standard error is empty
 nothing_left() {
 	is "$rc" 0 "$1: exit status"
 	is "$(cat "$tmp/out" "$tmp/stderr")" '' "$1: says nothing"
-	is "$(files new) $(files tmp) $(files failed)" '0 0 0' \
+	is "$(queued) $(failed)" '0 0' \
 		"$1: nothing is left in the outbox"
 }
 

@@ -54,4 +54,4 @@ heard() {
 		| select(.type == "notification")] | .[$n].message // empty'
 }
 has_heard() { [ -n "$(heard $(($1 - 1)))" ]; }
-all_sent() { [ -z "$(ls "$tmp/data/outbox/new" 2>/dev/null)" ]; }
+all_sent() { ! grep -qs '^[qc] ' "$tmp/data/outbox/queue"; }

@@ -5,11 +5,12 @@
 in=$tmp/in	# the next request's body
 allow=		# the Allow header of a refusal
 
-# What the data directory holds: names, and the contents of files.
+# What the data directory holds: names, and the contents of files; but for the
+# trigger of the courier, which whoever may wake one makes.
 disk() {
 	(
 		cd "$tmp/data" || exit
-		find . | sort
+		find . ! -path './outbox' ! -name trigger | sort
 		find . -type f -exec cksum {} + | sort
 	)
 }

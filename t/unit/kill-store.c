@@ -38,7 +38,7 @@
 enum kind {
 	STEP_PUT,    /* put or replace the installation */
 	STEP_REMOVE, /* remove it, and its token */
-	STEP_TOKEN,  /* put its token */
+	STEP_TOKEN,  /* put its token; it must be there */
 	STEP_KINDS   /* how many there are */
 };
 
@@ -111,7 +111,7 @@ run_step(const struct store *st, int number, const struct item *item,
     const struct note *note)
 {
 	const int version =
-	    note->kind == STEP_REMOVE ? item->installation : note->version;
+	    note->kind == STEP_PUT ? note->version : item->installation;
 	const struct installation inst = sample(number, version);
 	struct token token;
 
@@ -121,8 +121,8 @@ run_step(const struct store *st, int number, const struct item *item,
 	case STEP_REMOVE:
 		return store_remove(st, &inst);
 	default:
-		token = sample_token(number, version);
-		return store_put_token(st, inst.oauth_id, &token);
+		token = sample_token(number, note->version);
+		return store_put_token(st, &inst, &token);
 	}
 }
 
@@ -135,9 +135,7 @@ apply(struct item *item, const struct note *note)
 		item->installation = note->version;
 		break;
 	case STEP_REMOVE:
-		/* a token that has no installation is left alone */
-		if (item->installation != 0)
-			item->token = 0;
+		item->token = 0;
 		item->installation = 0;
 		break;
 	default:
@@ -165,6 +163,9 @@ write_on(const struct store *st, struct writer *w, int fd)
 		memset(&note, 0, sizeof(note));
 		note.kind = (enum kind)(random() % STEP_KINDS);
 		note.item = (int)(random() % OWN);
+		if (note.kind == STEP_TOKEN &&
+		    w->items[note.item].installation == 0)
+			note.kind = STEP_PUT;
 		note.version = ++w->version;
 		tell(fd, &note);
 		begin = now_ms();
@@ -314,7 +315,8 @@ check_item(const struct store *st, int number, struct item *item,
 		apply(&after, in_flight);
 	if ((got.installation != item->installation &&
 		got.installation != after.installation) ||
-	    (got.token != item->token && got.token != after.token)) {
+	    (got.token != item->token && got.token != after.token) ||
+	    (got.token != 0 && got.installation == 0)) {
 		score->wrong++;
 		diag(
 		    "installation %d is of version %d, token %d; expected "
@@ -428,13 +430,14 @@ tidy(const struct scratch *s)
 	static const char *const leftovers[] = { "installations.db.tmp",
 		"__db.installations.db.tmp", "tokens.db.tmp",
 		"__db.tokens.db.tmp" };
+	const struct installation inst = sample(0, 1);
 	const struct token token = sample_token(0, 1);
 	char path[SCRATCH_PATH];
 	bool found = false;
 	size_t i;
 
 	if (sample_put(&s->st, 0, 1) != 0 ||
-	    store_put_token(&s->st, "i", &token) != 0)
+	    store_put_token(&s->st, &inst, &token) != 0)
 		return false;
 	for (i = 0; i < sizeof(leftovers) / sizeof(leftovers[0]); i++)
 		found |= access(scratch_path(s, leftovers[i], path), F_OK) == 0;

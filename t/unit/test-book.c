@@ -1,5 +1,5 @@
 /*
- * test-book: get, keys, swap and set.  Damage, a full disk and killed writers
+ * test-book: get, keys and swap.  Damage, a full disk and killed writers
  * are the matter of test-store-damage and kill-store.
  */
 #include <fcntl.h>
@@ -16,6 +16,24 @@ stored(const struct book *book, const char *key, char value[BOOK_VALUE_MAX])
 	const int status = book_get(book, key, value);
 
 	return status == 0 ? value : status == 404 ? "(none)" : "(error)";
+}
+
+static int
+swap(const struct book *book, const char *key, const char *expected,
+    const char *value)
+{
+	return book_swap(&(struct book_change){ book, key, .expected = expected,
+			     .value = value },
+	    1, false);
+}
+
+/* Whatever is there. */
+static int
+set(const struct book *book, const char *key, const char *value)
+{
+	return book_swap(
+	    &(struct book_change){ book, key, .any = true, .value = value }, 1,
+	    false);
 }
 
 /* Each starts from what the one before it has left. */
@@ -50,17 +68,47 @@ test_swap(const struct book *book)
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		const char *from = table[i].expected, *to = table[i].value;
 
-		is_int(book_swap(book, "key", from, to), table[i].status,
+		is_int(swap(book, "key", from, to), table[i].status,
 		    "from %s to %s", from != NULL ? from : "(none)",
 		    to != NULL ? to : "(none)");
 		is_str(stored(book, "key", value), table[i].then, "... %s",
 		    table[i].then);
 	}
-	is_int(book_set(book, "key", "three"), 0, "set where there is none");
-	is_int(book_set(book, "key", "four"), 0, "... and where there is one");
+	is_int(set(book, "key", "three"), 0, "set where there is none");
+	is_int(set(book, "key", "four"), 0, "... and where there is one");
 	is_str(stored(book, "key", value), "four", "... four");
-	is_int(book_set(book, "key", NULL), 0, "... and removed");
-	is_int(book_set(book, "key", NULL), 0, "... twice");
+	is_int(set(book, "key", NULL), 0, "... and removed");
+	is_int(set(book, "key", NULL), 0, "... twice");
+}
+
+/* Several records, in two books: all of them are changed, or none is. */
+static void
+test_together(const struct book *book)
+{
+	const struct book other = { book->dir, "other.db", false };
+	struct book_change changes[] = {
+		{ book, "one", .expected = "1", .keep = true },
+		{ &other, "one", .any = true, .value = "new" },
+		{ book, "two", .expected = "2" },
+	};
+	char path[4096], value[BOOK_VALUE_MAX];
+	struct image image;
+
+	set(book, "one", "1");
+	is_int(book_swap(changes, 3, false), 409, "two of three as expected");
+	is_str(stored(&other, "one", value), "(none)", "... changes nothing");
+	set(book, "two", "2");
+	is_int(book_swap(changes, 3, false), 0, "three of three");
+	is_str(stored(&other, "one", value), "new", "... changes one");
+	is_str(stored(book, "two", value), "(none)", "... and another");
+	is_str(stored(book, "one", value), "1", "... and not the third");
+
+	snprintf(path, sizeof(path), "%s/%s", book->dir->path, book->file);
+	image = image_read(path);
+	is_int(book_swap(changes, 2, true), 0, "one that is looked at");
+	ok(image_same(path, &image), "... is not written");
+	free(image.data);
+	set(book, "one", NULL);
 }
 
 /* Keys that begin alike are not the same. */
@@ -72,13 +120,13 @@ test_keys(const struct book *book)
 	is_int(book_keys(book, &keys), 0, "the keys of no file");
 	is_str(keys, "", "... are none");
 	free(keys);
-	book_set(book, "key", "1");
-	book_set(book, "ke", "2");
-	book_set(book, "key2", "3");
+	set(book, "key", "1");
+	set(book, "ke", "2");
+	set(book, "key2", "3");
 	is_int(book_keys(book, &keys), 0, "three keys");
 	ok(memcmp(keys, "ke\0key\0key2\0", 13) == 0, "... in order");
 	free(keys);
-	book_set(book, "key", NULL);
+	set(book, "key", NULL);
 	is_str(stored(book, "ke", value), "2", "a shorter one is another");
 	is_str(stored(book, "key2", value), "3", "... and so is a longer");
 }
@@ -92,11 +140,11 @@ test_largest(const struct book *book)
 	memset(large, 'x', sizeof(large));
 	large[BOOK_VALUE_MAX] = '\0';
 	capture_start(&log);
-	is_int(book_set(book, "key", large), 500, "a value that is too large");
+	is_int(set(book, "key", large), 500, "a value that is too large");
 	is_line(capture_stop(&log), "book.db: record of key: too large",
 	    "... is logged");
 	large[BOOK_VALUE_MAX - 1] = '\0';
-	is_int(book_set(book, "key", large), 0, "the largest is put");
+	is_int(set(book, "key", large), 0, "the largest is put");
 	is_str(stored(book, "key", value), large, "... and found");
 }
 
@@ -115,11 +163,11 @@ test_cache(const struct book *book)
 	is_int(book_get(book, "key", value), 500,
 	    "a damaged book can't be "
 	    "read");
-	is_int(book_swap(book, "key", NULL, "1"), 500, "... nor written");
-	is_int(book_swap(&cache, "key", "1", "2"), 409,
+	is_int(swap(book, "key", NULL, "1"), 500, "... nor written");
+	is_int(swap(&cache, "key", "1", "2"), 409,
 	    "a damaged cache is "
 	    "an empty one");
-	is_int(book_swap(&cache, "key", NULL, "1"), 0, "... to be filled");
+	is_int(swap(&cache, "key", NULL, "1"), 0, "... to be filled");
 	capture_stop(&log);
 	is_str(stored(book, "key", value), "1", "... again");
 }
@@ -134,6 +182,7 @@ main(void)
 	book = (struct book){ &s.data, "book.db", false };
 	test_keys(&book);
 	test_swap(&book);
+	test_together(&book);
 	test_largest(&book);
 	test_cache(&book);
 	scratch_close(&s);

@@ -202,6 +202,59 @@ test_bad(void)
 	refused("HIPCHAT_BASE_URL", text, "with a host of 254 characters");
 }
 
+/* The digest with this setting instead of the one in test_digest(). */
+static void
+digest_with(const char *name, const char *value, char digest[CONFIG_DIGEST_MAX])
+{
+	struct config cfg;
+
+	clear();
+	set("HIPCHAT_ALLOWED_HOSTS", "chat.example.com");
+	set(name, value);
+	if (config_read(&cfg) != 0)
+		die(name);
+	config_digest(&cfg, digest);
+}
+
+/* It tells apart what a courier does, and nothing else. */
+static void
+test_digest(void)
+{
+	static const struct {
+		const char *name, *value;
+		bool differs;
+	} table[] = {
+		{ "HIPCHAT_ALLOWED_HOSTS", "chat.example.org", true },
+		{ "HIPCHAT_CA_FILE", "/dev/null", true },
+		{ "HIPCHAT_MESSAGE_TTL", "3601", true },
+		{ "HIPCHAT_COURIER", "/courier", true },
+		{ "HIPCHAT_COURIER_IDLE", "6", true },
+		{ "HIPCHAT_DEBUG", "1", true },
+		{ "HIPCHAT_BASE_URL", "https://addon.example.com", false },
+		{ "HIPCHAT_ADDON_KEY", "key", false },
+		{ "HIPCHAT_ADDON_NAME", "name", false },
+		{ "HIPCHAT_TEMPLATE_DIR", "/t", false },
+		{ "HIPCHAT_WEBHOOK_AUTH", "none", false },
+		{ "HIPCHAT_MESSAGE_TTL", "3600", false },
+	};
+	char plain[CONFIG_DIGEST_MAX], digest[CONFIG_DIGEST_MAX];
+	size_t i;
+
+	digest_with("HIPCHAT_ALLOWED_HOSTS", "chat.example.com", plain);
+	is_int((long long)strspn(plain, "0123456789abcdef"),
+	    CONFIG_DIGEST_MAX - 1, "a digest");
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		digest_with(table[i].name, table[i].value, digest);
+		ok((strcmp(digest, plain) != 0) == table[i].differs,
+		    "%s=%s: %s", table[i].name, table[i].value,
+		    table[i].differs ? "another" : "the same");
+	}
+	clear();
+	is_str(config_file(), no_settings, "the file that is named");
+	clearenv();
+	ok(*config_file() == '/', "... or the usual one");
+}
+
 int
 main(void)
 {
@@ -213,6 +266,7 @@ main(void)
 	test_defaults();
 	test_good();
 	test_bad();
+	test_digest();
 	unlink(no_settings);
 	return done();
 }

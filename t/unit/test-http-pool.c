@@ -7,7 +7,9 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -62,9 +64,9 @@ freeaddrinfo(struct addrinfo *list)
 
 /* What server and test tell each other. */
 struct shared {
-	_Atomic int connections, requests;
-	_Atomic bool open; /* answer what came for /gate */
-	_Atomic bool done; /* that of /gate/stopped is sent */
+	atomic_int connections, requests;
+	atomic_bool open; /* answer what came for /gate */
+	atomic_bool done; /* that of /gate/stopped is sent */
 };
 
 struct server {
@@ -72,6 +74,19 @@ struct server {
 	char origin[64];
 	struct shared *shared;
 };
+
+/* A child that does not outlive its parent. */
+static pid_t
+child(void)
+{
+	const pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork");
+	if (pid == 0)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return pid;
+}
 
 static int
 listener(struct sockaddr_in *in, int backlog)
@@ -159,14 +174,14 @@ serve_request(struct shared *shared, int fd, const char *path)
 			pause();
 		return false;
 	}
-	while (strncmp(path, "/gate", 5) == 0 && !shared->open)
+	while (strncmp(path, "/gate", 5) == 0 && !atomic_load(&shared->open))
 		usleep(1000);
 	answer(fd, path,
 	    strcmp(path, "/largest") == 0    ? HTTP_REPLY_MAX :
 		strcmp(path, "/larger") == 0 ? HTTP_REPLY_MAX + 1 :
 					       0);
 	if (strcmp(path, "/gate/stopped") == 0)
-		shared->done = true;
+		atomic_store(&shared->done, true);
 	return true;
 }
 
@@ -178,7 +193,7 @@ serve_connection(struct shared *shared, int fd)
 	bool more = true, last = false;
 
 	while (more && read_request(fd, request, sizeof(request))) {
-		shared->requests++;
+		atomic_fetch_add(&shared->requests, 1);
 		if (last || sscanf(request, "POST %63s", path) != 1)
 			break;
 		last = strcmp(path, "/last") == 0;
@@ -192,17 +207,13 @@ static void __attribute__((noreturn)) serve(struct shared *shared, int fd)
 
 	signal(SIGCHLD, SIG_IGN);
 	while ((client = accept(fd, NULL, NULL)) >= 0) {
-		shared->connections++;
-		switch (fork()) {
-		case 0:
+		atomic_fetch_add(&shared->connections, 1);
+		if (child() == 0) {
 			close(fd);
 			serve_connection(shared, client);
 			_exit(0);
-		case -1:
-			die("fork");
-		default:
-			close(client);
 		}
+		close(client);
 	}
 	_exit(0);
 }
@@ -215,8 +226,9 @@ server_start(struct server *s)
 
 	s->shared = mmap(NULL, sizeof(*s->shared), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (s->shared == MAP_FAILED || (s->pid = fork()) < 0)
-		die("a server");
+	if (s->shared == MAP_FAILED)
+		die("mmap");
+	s->pid = child();
 	if (s->pid == 0) {
 		setpgid(0, 0);
 		serve(s->shared, fd);
@@ -337,7 +349,7 @@ test_closed_at_once(void)
 	struct sockaddr_in in;
 	char origin[64];
 	const int fd = listener(&in, 1);
-	const pid_t pid = fork();
+	const pid_t pid = child();
 
 	if (pid == 0)
 		for (;;)
@@ -442,26 +454,29 @@ test_stopped(const struct server *s)
 	int connections, requests;
 
 	http_pool_open(&pool);
-	requests = s->shared->requests;
+	requests = atomic_load(&s->shared->requests);
 	run(&pool, &call, s->origin, "/", &no, may_send);
 	is_str(names[call.outcome], "stopped", "stopped on a new connection");
 	ok(call.owner == &no && no.asked == 1, "... the owner was asked, once");
 	ok(!call.sent, "... before anything was sent");
 	http_free(&call);
-	is_int(s->shared->requests, requests, "... and nothing came");
+	is_int(atomic_load(&s->shared->requests), requests,
+	    "... and nothing came");
 
 	run(&pool, &call, s->origin, "/", &yes, may_send);
 	is_str(names[call.outcome], "answered", "allowed");
 	is_int(yes.asked, 1, "... once");
 	http_free(&call);
-	requests = s->shared->requests;
-	connections = s->shared->connections;
+	requests = atomic_load(&s->shared->requests);
+	connections = atomic_load(&s->shared->connections);
 	run(&pool, &call, s->origin, "/", &no, may_send);
 	is_str(names[call.outcome], "stopped", "stopped on a kept connection");
 	is_int(no.asked, 2, "... asked again");
 	http_free(&call);
-	is_int(s->shared->requests, requests, "... and nothing came");
-	is_int(s->shared->connections, connections, "... nor a connection");
+	is_int(atomic_load(&s->shared->requests), requests,
+	    "... and nothing came");
+	is_int(atomic_load(&s->shared->connections), connections,
+	    "... nor a connection");
 	http_pool_close(&pool);
 }
 
@@ -477,10 +492,11 @@ test_sent_again(const struct server *s)
 	http_pool_open(&pool);
 	run(&pool, &call, s->origin, "/last", NULL, NULL);
 	http_free(&call);
-	requests = s->shared->requests;
+	requests = atomic_load(&s->shared->requests);
 	run(&pool, &call, s->origin, "/last", &twice, may_send);
 	is_str(names[call.outcome], "answered", "a kept connection is dead");
-	is_int(s->shared->requests - requests, 2, "... the request came twice");
+	is_int(atomic_load(&s->shared->requests) - requests, 2,
+	    "... the request came twice");
 	is_int(twice.asked, 2, "... both times with permission");
 	http_free(&call);
 
@@ -508,9 +524,9 @@ test_many(const struct server *s)
 	struct http_pool pool;
 	char path[32];
 	int i, good = 0, over = 0;
-	const int before = s->shared->requests;
+	const int before = atomic_load(&s->shared->requests);
 
-	s->shared->open = false;
+	atomic_store(&s->shared->open, false);
 	http_pool_open(&pool);
 	for (i = 0; i < MANY; i++) {
 		snprintf(path, sizeof(path), "/gate/%d", i);
@@ -520,7 +536,8 @@ test_many(const struct server *s)
 	}
 	is_int((long long)pool.count, MANY, "%d calls are under way", MANY);
 	while (over < MANY) {
-		s->shared->open = s->shared->requests - before == MANY;
+		atomic_store(&s->shared->open,
+		    atomic_load(&s->shared->requests) - before == MANY);
 		while ((call = http_pool_next(&pool)) != NULL) {
 			snprintf(path, sizeof(path), "/gate/%d",
 			    (int)(call - calls));
@@ -604,16 +621,16 @@ test_stop_and_continue(const struct server *s)
 	pid_t pid;
 	int status;
 
-	s->shared->open = false;
-	pid = fork();
+	atomic_store(&s->shared->open, false);
+	pid = child();
 	if (pid == 0)
 		be_stopped(s);
-	if (pid < 0 || waitpid(pid, &status, WUNTRACED) != pid)
+	if (waitpid(pid, &status, WUNTRACED) != pid)
 		die("a child");
 	ok(WIFSTOPPED(status), "a process is stopped");
 	usleep(2 * SOON * 1000); /* its deadline passes */
-	s->shared->open = true;
-	while (!s->shared->done)
+	atomic_store(&s->shared->open, true);
+	while (!atomic_load(&s->shared->done))
 		usleep(1000);
 	kill(pid, SIGCONT);
 	waitpid(pid, &status, 0);

@@ -11,6 +11,7 @@
 struct fixture {
 	struct scratch s;
 	struct outbox box;
+	struct wake wake;
 	struct webhook hook;
 };
 
@@ -23,13 +24,16 @@ open_fixture(struct fixture *f)
 	f->hook.message_id = "m1";
 	f->hook.inst = sample(1, 1);
 	f->hook.outbox = &f->box;
-	if (outbox_open(&f->box, &f->s.data) != 0)
+	f->hook.wake = &f->wake;
+	if (outbox_open(&f->box, &f->s.data) != 0 ||
+	    wake_open(&f->wake, &f->s.data) != 0)
 		die("outbox_open");
 }
 
 static void
 close_fixture(struct fixture *f)
 {
+	wake_close(&f->wake);
 	outbox_close(&f->box);
 	scratch_close(&f->s);
 }
@@ -38,13 +42,17 @@ close_fixture(struct fixture *f)
 static int
 queued(const struct fixture *f, struct outbox_message *first)
 {
-	struct dirent **list;
-	const int n = outbox_list(&f->box, "new", &list);
+	struct outbox_reader r;
+	struct outbox_entry entry;
+	bool claimed;
+	int n = 0;
 
-	if (n > 0 && outbox_load(&f->box, "new", list[0]->d_name, first) != 0)
-		die("outbox_load");
-	if (n >= 0)
-		outbox_list_free(list, n);
+	if (outbox_read_begin(&r, &f->box, OUTBOX_QUEUE) != 0)
+		die("outbox_read_begin");
+	while (outbox_read_next(&r, &entry, &claimed) == 0)
+		if (n++ == 0 && outbox_read_message(&entry, first) != 0)
+			die("outbox_read_message");
+	outbox_read_end(&r);
 	return n;
 }
 
@@ -90,7 +98,6 @@ test_taken(void)
 	struct capture log;
 	struct fixture f;
 	const char *text;
-	int64_t room;
 
 	open_fixture(&f);
 	capture_start(&log);
@@ -101,8 +108,7 @@ test_taken(void)
 		strstr(log.text, "webhook m1\n") != NULL,
 	    "... and so it says");
 	ok(queued(&f, &msg) == 1, "... is queued");
-	ok(json_positive(msg.doc, "roomId", &room) == 1 &&
-		room == f.hook.inst.room_id,
+	ok(msg.room_id == f.hook.inst.room_id,
 	    "... for the installation's room");
 	ok(json_string(msg.notification, "message", 99, &text) == 1 &&
 		strcmp(text, "caf\xc3\xa9") == 0,

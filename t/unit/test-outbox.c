@@ -1,104 +1,29 @@
 /*
- * test-outbox: messages in and out, and their ends.  How a courier is woken is
- * in test-wake.c, what it does with them in courier.t.
+ * test-outbox: messages in and out, and their ends.  What lies below is tested
+ * in test-journal.c, what older versions left in test-takeover.c, and what a
+ * courier does with the messages in courier.t.
  */
-#include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "box.h"
 #include "capture.h"
 #include "json.h"
+#include "sandbox.h"
+#include "status.h"
 #include "tap.h"
-
-#define OTHER "f3100c47-9936-40e8-a8aa-000000000002"
-#define T0 1600000000 /* a time of arrival, long ago */
-
-/* ---- helpers ---- */
-
-/* How many files are in this part of the outbox? */
-static int
-count(const struct outbox *box, const char *dir)
-{
-	struct dirent **list;
-	const int n = outbox_list(box, dir, &list);
-
-	if (n >= 0)
-		outbox_list_free(list, n);
-	return n;
-}
-
-/* The name of file i in this part of the outbox. */
-static const char *
-name_of(const struct outbox *box, const char *dir, int i,
-    char name[OUTBOX_NAME_MAX])
-{
-	struct dirent **list;
-	const int n = outbox_list(box, dir, &list);
-
-	snprintf(name, OUTBOX_NAME_MAX, "%.*s", OUTBOX_NAME_MAX - 1,
-	    i < n ? list[i]->d_name : "(none)");
-	if (n >= 0)
-		outbox_list_free(list, n);
-	return name;
-}
-
-/* What the message of that name says; "" if it can't be read. */
-static const char *
-text_of(const struct outbox *box, const char *dir, const char *name,
-    char text[64])
-{
-	struct outbox_message msg;
-	const char *found = "";
-
-	text[0] = '\0';
-	if (outbox_load(box, dir, name, &msg) != 0)
-		return text;
-	json_string(msg.notification, "message", 63, &found);
-	strcpy(text, found);
-	outbox_release(&msg);
-	return text;
-}
-
-/* Make a file, as somebody else would. */
-static void
-plant(const struct outbox *box, const char *path, const char *data, size_t len)
-{
-	const int fd = openat(box->dirfd, path,
-	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	if (fd < 0 || write(fd, data, len) != (ssize_t)len)
-		die(path);
-	close(fd);
-}
-
-static bool
-exists(const struct outbox *box, const char *path)
-{
-	return faccessat(box->dirfd, path, F_OK, 0) == 0;
-}
-
-static int
-mode_of(const struct outbox *box, const char *path)
-{
-	struct stat sb;
-
-	if (fstatat(box->dirfd, path, &sb, AT_SYMLINK_NOFOLLOW) != 0)
-		return -1;
-	return sb.st_mode & 07777;
-}
 
 /* ---- in and out ---- */
 
 static bool
-is_name(const char *name)
+is_id(const char *id)
 {
-	char expected[OUTBOX_NAME_MAX];
-	const size_t digits = strspn(name, "0123456789");
+	char expected[OUTBOX_ID_MAX];
+	const size_t digits = strspn(id, "0123456789");
 
-	snprintf(expected, sizeof(expected), "%.19s-%d-%d", name, (int)getpid(),
-	    atoi(strrchr(name, '-') + 1));
-	return digits == 19 && strcmp(name, expected) == 0;
+	snprintf(expected, sizeof(expected), "%.19s-%d-%d", id, (int)getpid(),
+	    atoi(strrchr(id, '-') + 1));
+	return digits == 19 && strcmp(id, expected) == 0;
 }
 
 static void
@@ -106,42 +31,69 @@ test_put(void)
 {
 	const int64_t before = (int64_t)time(NULL);
 	struct outbox_message msg;
-	char name[OUTBOX_NAME_MAX];
+	struct outbox_entry entry;
 	struct capture log;
 	struct fixture f;
 
 	capture_start(&log);
 	open_fixture(&f);
-	is_int(count(&f.box, "new"), 0, "a new outbox is empty");
+	is_int(outbox_begin(&f.box), 0, "a new outbox");
+	is_int(outbox_next(&f.box, &entry), 404, "... is empty");
 	is_int(put(&f.box, ID, "0123abcd", "hello"), 0, "a message is put");
-	is_int(count(&f.box, "new"), 1, "... into new/");
-	is_int(count(&f.box, "tmp"), 0, "... and not left in tmp/");
-	name_of(&f.box, "new", 0, name);
-	ok(is_name(name), "... as TIME-PID-N: %s", name);
-	ok(outbox_arrival(name) >= before &&
-		outbox_arrival(name) <= (int64_t)time(NULL),
+	is_int(outbox_next(&f.box, &entry), 0, "... and found");
+	ok(is_id(entry.id), "... as TIME-PID-N: %s", entry.id);
+	ok(entry.arrived >= before && entry.arrived <= (int64_t)time(NULL),
 	    "... which tells when");
-	is_int(outbox_load(&f.box, "new", name, &msg), 0, "it is read");
-	is_str(msg.oauth_id, ID, "... with its installation");
+	is_str(entry.oauth_id, ID, "... with its installation");
+	is_int(entry.room_id, 2589171, "... its room");
+	is_str(entry.key, "0123abcd", "... its key");
+	is_int(entry.kind, OUTBOX_MESSAGE, "... a message");
+	is_int(outbox_claim(&f.box, &entry.place, &msg), 0, "it is claimed");
+	is_str(msg.id, entry.id, "... with its id");
+	is_str(msg.oauth_id, ID, "... its installation");
 	is_int(msg.room_id, 2589171, "... its room");
 	is_str(msg.key, "0123abcd", "... its key");
+	is_str(msg.webhook, "w1", "... its webhook");
 	is_str(msg.reason, "", "... no reason");
-	is_str(json_object_to_json_string_ext(msg.notification,
-		   JSON_C_TO_STRING_PLAIN),
-	    "{\"message\":\"hello\"}", "... and the notification");
+	is_str(json_text(msg.notification), "{\"message\":\"hello\"}",
+	    "... and the notification");
+	outbox_settle(&f.box, &entry.place, &msg, OUTBOX_DONE, NULL);
 	outbox_release(&msg);
 	is_int(put(&f.box, ID, "", "keyless"), 0, "one without a key is put");
-	is_int(
-	    outbox_load(&f.box, "new", name_of(&f.box, "new", 1, name), &msg),
-	    0, "... and read");
-	is_str(msg.key, "", "... without a key");
+	outbox_next(&f.box, &entry);
+	is_str(entry.key, "", "... and found without one");
+	is_int(outbox_put_removal(&f.box, ID), 0, "a removal is put");
+	is_int(outbox_next(&f.box, &entry), 0, "... and found");
+	is_int(entry.kind, OUTBOX_REMOVAL, "... as a removal");
+	is_int(entry.room_id, 0, "... for no room");
+	is_int(outbox_claim(&f.box, &entry.place, &msg), 0, "... and claimed");
+	is_str(msg.oauth_id, ID, "... for its installation");
+	ok(msg.notification == NULL, "... without a notification");
 	outbox_release(&msg);
-	outbox_remove(&f.box, "new", name);
-	is_int(count(&f.box, "new"), 1, "it is removed");
-	outbox_remove(&f.box, "new", name);
-	is_int(outbox_load(&f.box, "new", name, &msg), 404,
-	    "... which it may be twice");
+	is_int(outbox_next(&f.box, &entry), 404, "that is all");
 	is_line(capture_stop(&log), "", "nothing of this is logged");
+	close_fixture(&f);
+}
+
+static void
+test_not_put(void)
+{
+	struct outbox_message msg = { .room_id = 1 };
+	struct json_object *doc = json_new();
+	struct capture log;
+	struct fixture f;
+
+	open_fixture(&f);
+	capture_start(&log);
+	is_int(put(&f.box, "two words", "", "x"), 500, "an odd installation");
+	is_int(put(&f.box, "", "", "x"), 500, "none");
+	is_int(put(&f.box, ID, "../lock", "x"), 500, "an odd key");
+	strcpy(msg.oauth_id, ID);
+	msg.room_id = 0;
+	is_int(outbox_put(&f.box, &msg, doc), 500, "no room");
+	capture_stop(&log);
+	json_object_put(doc);
+	is_str(texts(&f.box, OUTBOX_QUEUE), "", "nothing of this is queued");
 	close_fixture(&f);
 }
 
@@ -149,10 +101,11 @@ static void
 test_order(void)
 {
 	enum { WRITERS = 4, EACH = 50 };
-	int last[WRITERS] = { 0 }, wrong = 0, i, n;
-	char text[64];
-	struct dirent **list;
+	int last[WRITERS] = { 0 }, wrong = 0, i, n = 0;
+	struct outbox_message msg;
+	struct outbox_entry entry;
 	struct fixture f;
+	char text[64];
 
 	open_fixture(&f);
 	for (i = 0; i < WRITERS; i++) {
@@ -168,61 +121,179 @@ test_order(void)
 	while (wait(&i) > 0)
 		wrong += i != 0;
 	is_int(wrong, 0, "%d writers put %d messages each", WRITERS, EACH);
-	n = outbox_list(&f.box, "new", &list);
-	is_int(n, WRITERS * EACH, "every one has a name of its own");
-	for (i = 0; i < n; i++) {
+	outbox_begin(&f.box);
+	while (outbox_next(&f.box, &entry) == 0) {
 		int writer, number;
 
-		text_of(&f.box, "new", list[i]->d_name, text);
-		if (sscanf(text, "%d %d", &writer, &number) != 2 ||
+		if (outbox_claim(&f.box, &entry.place, &msg) != 0 ||
+		    sscanf(text_of(&msg), "%d %d", &writer, &number) != 2 ||
 		    number != ++last[writer])
 			wrong++;
-		if (i > 0 && strcmp(list[i - 1]->d_name, list[i]->d_name) >= 0)
-			wrong++;
+		outbox_release(&msg);
+		n++;
 	}
-	is_int(wrong, 0, "names sort as the messages came");
-	if (n >= 0)
-		outbox_list_free(list, n);
+	is_int(n, WRITERS * EACH, "all are found");
+	is_int(wrong, 0, "... in the order in which they were put");
+	close_fixture(&f);
+}
+
+/* ---- ends ---- */
+
+static void
+test_settle(void)
+{
+	struct outbox_message msg;
+	struct place {
+		struct outbox_entry e;
+	} p[5];
+	struct capture log;
+	struct fixture f;
+	int i;
+
+	open_fixture(&f);
+	capture_start(&log);
+	outbox_begin(&f.box);
+	for (i = 0; i < 5; i++) {
+		put(&f.box, ID, "",
+		    (const char *[]){ "done", "failed", "dropped", "later",
+			"claimed" }[i]);
+		outbox_next(&f.box, &p[i].e);
+		outbox_claim(&f.box, &p[i].e.place, &msg);
+		if (i < 4)
+			is_int(outbox_settle(&f.box, &p[i].e.place, &msg,
+				   (enum outbox_end)i, "why \"not\""),
+			    0, "%s", text_of(&msg));
+		outbox_release(&msg);
+	}
+	is_str(texts(&f.box, OUTBOX_QUEUE), "later claimed*",
+	    "what is settled is gone, what comes later is queued");
+	is_str(texts(&f.box, OUTBOX_FAILED), "failed", "one has failed");
+	is_str(reason(&f.box), "why \"not\"", "... with the reason");
+	is_int(occurs(&f, "queue", "done") + occurs(&f, "queue", "failed") +
+		occurs(&f, "queue", "dropped"),
+	    0, "the texts of what is settled are blanked");
+	is_int(outbox_next(&f.box, &p[0].e), 404,
+	    "what comes later is the courier's already");
+	is_int(outbox_claim(&f.box, &p[3].e.place, &msg), 0,
+	    "... which may claim it again");
+	outbox_release(&msg);
+	/* the courier is killed, and the next one starts */
+	outbox_begin(&f.box);
+	is_int(outbox_next(&f.box, &p[0].e), 0, "the next courier finds it");
+	is_str(p[0].e.id, p[3].e.id, "... the same");
+	is_int(outbox_next(&f.box, &p[0].e), 0, "and what was claimed");
+	is_str(p[0].e.id, p[4].e.id, "... after it");
+	is_int(outbox_next(&f.box, &p[0].e), 404, "and that is all");
+	is_str(texts(&f.box, OUTBOX_QUEUE), "later claimed",
+	    "... and they are queued again");
+	is_line(capture_stop(&log), "", "nothing of this is logged");
 	close_fixture(&f);
 }
 
 static void
-test_modes(mode_t mask)
+test_no_list(void)
 {
-	static const char *const dirs[] = { "tmp", "new", "failed", "seen" };
-	char name[OUTBOX_NAME_MAX], path[OUTBOX_NAME_MAX + 8];
 	struct outbox_message msg;
+	struct outbox_entry entry;
+	char path[SCRATCH_PATH];
+	struct capture log;
 	struct fixture f;
-	mode_t old;
-	size_t i;
 
-	scratch_open(&f.s);
-	datadir_close(&f.s.data);
-	old = umask(mask); /* datadir_open() sets its own */
-	if (datadir_open(&f.s.data, f.s.dir) != 0 ||
-	    outbox_open(&f.box, &f.s.data) != 0)
-		die(f.s.dir);
-	is_int(mode_of(&f.box, "."), 0700, "umask %03o: outbox/ is 0700",
-	    (unsigned int)mask);
-	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
-		is_int(mode_of(&f.box, dirs[i]), 0700, "... %s/ too", dirs[i]);
-	is_int(mode_of(&f.box, "trigger"), 0600, "... the trigger is 0600");
-	close(outbox_lock(&f.box));
-	is_int(mode_of(&f.box, "lock"), 0600, "... the lock");
-	put(&f.box, ID, "aa", "one");
-	name_of(&f.box, "new", 0, name);
-	snprintf(path, sizeof(path), "new/%s", name);
-	is_int(mode_of(&f.box, path), 0600, "... a message");
-	outbox_load(&f.box, "new", name, &msg);
-	outbox_fail(&f.box, name, &msg, "why not");
+	open_fixture(&f);
+	mkfifo(scratch_path(&f.s, "outbox/failed", path), 0600);
+	outbox_begin(&f.box);
+	put(&f.box, ID, "", "hello");
+	outbox_next(&f.box, &entry);
+	outbox_claim(&f.box, &entry.place, &msg);
+	capture_start(&log);
+	is_int(
+	    outbox_settle(&f.box, &entry.place, &msg, OUTBOX_GIVEN_UP, "why"),
+	    500, "if there can be no list of failed ones");
+	capture_stop(&log);
 	outbox_release(&msg);
-	snprintf(path, sizeof(path), "failed/%s", name);
-	is_int(mode_of(&f.box, path), 0600, "... one that failed");
-	put(&f.box, ID, "aa", "two");
-	outbox_delivered(&f.box, name_of(&f.box, "new", 0, name), "aa");
-	is_int(mode_of(&f.box, "seen/aa"), 0600, "... a key");
+	is_str(texts(&f.box, OUTBOX_QUEUE), "hello",
+	    "... a message stays where it is");
+	is_int(outbox_claim(&f.box, &entry.place, &msg), 0,
+	    "... and can be claimed again");
+	outbox_release(&msg);
 	close_fixture(&f);
-	umask(old);
+}
+
+/* ---- duplicates ---- */
+
+/* Put and deliver one; returns what outbox_claim() says. */
+static int
+deliver(struct outbox *box, const char *key)
+{
+	struct outbox_message msg;
+	struct outbox_entry entry;
+	int status;
+
+	put(box, ID, key, "hello");
+	if (outbox_next(box, &entry) != 0)
+		return -1;
+	status = outbox_claim(box, &entry.place, &msg);
+	if (status == 0)
+		outbox_settle(box, &entry.place, &msg, OUTBOX_DONE, NULL);
+	outbox_release(&msg);
+	return status;
+}
+
+static void
+test_duplicates(void)
+{
+	struct outbox_entry entry;
+	struct capture log;
+	struct fixture f;
+
+	open_fixture(&f);
+	capture_start(&log);
+	outbox_begin(&f.box);
+	is_int(deliver(&f.box, "0a"), 0, "a message is delivered");
+	is_int(deliver(&f.box, "0a"), 409, "... but not twice");
+	is_int(deliver(&f.box, "0b"), 0, "... one with another key is");
+	is_int(deliver(&f.box, ""), 0, "... and one without a key");
+	is_int(deliver(&f.box, ""), 0, "... as often as it comes");
+	outbox_begin(&f.box);
+	is_int(outbox_next(&f.box, &entry), 404, "another courier");
+	is_int(deliver(&f.box, "0a"), 409, "... knows it, too");
+	is_int(deliver(&f.box, "0c"), 0, "... and no other");
+	outbox_tidy(&f.box);
+	is_int(deliver(&f.box, "0c"), 409, "it is not forgotten at once");
+	is_line(capture_stop(&log), "", "nothing of this is logged");
+	close_fixture(&f);
+}
+
+static void
+test_seen(void)
+{
+	struct seen seen;
+	char key[32];
+	int i, found = 0, known = 0;
+
+	seen_init(&seen);
+	for (i = 0; i < 20000; i++) {
+		snprintf(key, sizeof(key), "%d", i);
+		found += seen_has(&seen, key, 0);
+		seen_add(&seen, key, 0);
+		known += seen_has(&seen, key, 0);
+	}
+	is_int(found, 0, "no key is known before");
+	is_int(known, 20000, "all are known afterwards");
+	seen.since -= 600;
+	seen_age(&seen, 600, 0);
+	seen_add(&seen, "new", 0);
+	seen.since -= 599;
+	seen_age(&seen, 600, 0);
+	ok(seen_has(&seen, "7", 0), "a key is known for ten minutes");
+	seen.since -= 1;
+	seen_age(&seen, 600, 300);
+	ok(seen_has(&seen, "7", 0),
+	    "... and longer, if a message is queued that came before that");
+	seen_age(&seen, 600, 0);
+	ok(!seen_has(&seen, "7", 0), "then it is forgotten");
+	ok(seen_has(&seen, "new", 0), "... but not a later one");
+	seen_free(&seen);
 }
 
 /* ---- keys ---- */
@@ -248,7 +319,7 @@ test_keys(void)
 	outbox_key(same, ID, "echo", "m1", 0);
 	is_str(same, key, "the same message has the same key");
 	ok(strlen(key) == 32 && strspn(key, "0123456789abcdef") == 32,
-	    "it is a file name: %s", key);
+	    "it is hexadecimal: %s", key);
 	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		outbox_key(same, others[i].id, others[i].program,
 		    others[i].message, others[i].n);
@@ -263,202 +334,18 @@ test_keys(void)
 	ok(strcmp(same, key) != 0, "the longest ids matter to their end");
 }
 
-/* A name as of so many seconds after T0. */
-static const char *
-at(int seconds, char name[OUTBOX_NAME_MAX])
-{
-	snprintf(name, OUTBOX_NAME_MAX, "%010d%09d-1-0", T0 + seconds,
-	    seconds & 1 ? 999999999 : 0);
-	return name;
-}
-
-/* Deliver a message that came so many seconds after T0. */
-static void
-deliver(const struct outbox *box, int seconds, const char *key)
-{
-	struct timespec times[2] = { { .tv_sec = T0 + seconds } };
-	char name[OUTBOX_NAME_MAX], path[OUTBOX_NAME_MAX + 8];
-
-	times[1] = times[0];
-	snprintf(path, sizeof(path), "new/%s", at(seconds, name));
-	plant(box, path, "{}", 2);
-	if (utimensat(box->dirfd, path, times, 0) != 0)
-		die(path);
-	outbox_delivered(box, name, key);
-}
+/* ---- removals and operators ---- */
 
 static void
-test_seen(void)
-{
-	char name[OUTBOX_NAME_MAX];
-	struct capture log;
-	struct fixture f;
-
-	open_fixture(&f);
-	capture_start(&log);
-	ok(!outbox_seen(&f.box, at(0, name), "ab12"),
-	    "a key is not seen before it is delivered");
-	deliver(&f.box, 0, "ab12");
-	ok(outbox_seen(&f.box, at(0, name), "ab12"), "it is afterwards");
-	ok(outbox_seen(&f.box, at(600, name), "ab12"), "... ten minutes later");
-	ok(outbox_seen(&f.box, at(-3, name), "ab12"),
-	    "... and by what came before, and is sent after it");
-	ok(!outbox_seen(&f.box, at(601, name), "ab12"),
-	    "... but not after more than that");
-	ok(!outbox_seen(&f.box, at(1, name), "ab13"), "another key is not");
-	deliver(&f.box, 700, "ab12");
-	ok(outbox_seen(&f.box, at(1299, name), "ab12"),
-	    "delivered again, it counts from then");
-	deliver(&f.box, 0, "");
-	ok(!outbox_seen(&f.box, at(0, name), ""), "no key is never seen");
-	outbox_delivered(&f.box, at(1, name), "ab14");
-	ok(!outbox_seen(&f.box, at(1, name), "ab14"),
-	    "nor is what was removed while it was delivered");
-	is_line(capture_stop(&log), "", "nothing of this is logged");
-	is_int(count(&f.box, "seen"), 1, "... nor remembered");
-	is_int(count(&f.box, "new"), 0, "... nor left");
-	close_fixture(&f);
-}
-
-static void
-test_delivered(void)
-{
-	char name[OUTBOX_NAME_MAX];
-	struct fixture f;
-
-	open_fixture(&f);
-	put(&f.box, ID, "0a", "one");
-	put(&f.box, ID, "0b", "two");
-	outbox_delivered(&f.box, name_of(&f.box, "new", 0, name), "0a");
-	is_int(count(&f.box, "new"), 1, "what is delivered is removed");
-	ok(outbox_seen(&f.box, name_of(&f.box, "new", 0, name), "0a"),
-	    "... and its key is known");
-	ok(!outbox_seen(&f.box, name, "0b"), "... and no other");
-	close_fixture(&f);
-}
-
-/* ---- failures ---- */
-
-static void
-test_fail(void)
-{
-	char name[OUTBOX_NAME_MAX], again[OUTBOX_NAME_MAX];
-	char reason[OUTBOX_REASON_MAX];
-	struct outbox_message msg;
-	struct capture log;
-	struct fixture f;
-
-	open_fixture(&f);
-	capture_start(&log);
-	memset(reason, 'x', sizeof(reason) - 1);
-	reason[sizeof(reason) - 1] = '\0';
-	reason[0] = '"';
-	put(&f.box, ID, "0c", "hello");
-	name_of(&f.box, "new", 0, name);
-	outbox_load(&f.box, "new", name, &msg);
-	is_int(outbox_fail(&f.box, name, &msg, reason), 0, "it has failed");
-	outbox_release(&msg);
-	is_int(count(&f.box, "new"), 0, "... so it is not in new/");
-	is_int(outbox_load(&f.box, "failed", name, &msg), 0,
-	    "... but in failed/, under its name");
-	is_str(msg.reason, reason, "... with the reason, however long");
-	is_str(msg.key, "0c", "... and its key");
-
-	is_int(outbox_retry(&f.box, name, &msg), 0, "it is tried again");
-	outbox_release(&msg);
-	is_int(count(&f.box, "failed"), 0, "... so it is not in failed/");
-	name_of(&f.box, "new", 0, again);
-	ok(strcmp(again, name) > 0, "... but in new/, as if it came now");
-	is_int(outbox_load(&f.box, "new", again, &msg), 0, "... whole");
-	is_str(msg.oauth_id, ID, "... for its installation");
-	is_int(msg.room_id, 2589171, "... and room");
-	is_str(msg.key, "0c", "... with its key");
-	is_str(msg.reason, "", "... and no reason");
-	outbox_release(&msg);
-	is_int(count(&f.box, "tmp"), 0, "nothing is left in tmp/");
-	is_line(capture_stop(&log), "", "nothing of this is logged");
-	close_fixture(&f);
-}
-
-static const struct {
-	const char *what, *text, *why;
-} damages[] = {
-	{ "an empty file", "", "" },
-	{ "half of it", "{\"oauthId\":\"" ID "\",\"roo", "" },
-	{ "an array", "[]", "" },
-	{ "no installation", "{\"roomId\":1,\"notification\":{}}",
-	    "no oauthId" },
-	{ "a number for it",
-	    "{\"oauthId\":1,\"roomId\":1,"
-	    "\"notification\":{}}",
-	    "no oauthId" },
-	{ "no room", "{\"oauthId\":\"i\",\"notification\":{}}", "no roomId" },
-	{ "an odd room",
-	    "{\"oauthId\":\"i\",\"roomId\":\"x\","
-	    "\"notification\":{}}",
-	    "no roomId" },
-	{ "no notification", "{\"oauthId\":\"i\",\"roomId\":1}",
-	    "no notification" },
-	{ "an odd notification",
-	    "{\"oauthId\":\"i\",\"roomId\":1,"
-	    "\"notification\":null}",
-	    "invalid notification" },
-	{ "a key that leads elsewhere",
-	    "{\"oauthId\":\"i\",\"roomId\":1,"
-	    "\"key\":\"../../lock\",\"notification\":{}}",
-	    "invalid key" },
-	{ "two documents",
-	    "{\"oauthId\":\"i\",\"roomId\":1,"
-	    "\"notification\":{}}{}",
-	    "" },
-};
-
-static void
-test_damage(void)
-{
-	static char big[600000];
-	struct outbox_message msg;
-	struct capture log;
-	char line[128];
-	struct fixture f;
-	size_t i;
-
-	open_fixture(&f);
-	for (i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
-		plant(&f.box, "new/odd", damages[i].text,
-		    strlen(damages[i].text));
-		capture_start(&log);
-		is_int(outbox_load(&f.box, "new", "odd", &msg), 500,
-		    "%s is no message", damages[i].what);
-		snprintf(line, sizeof(line), "outbox/new/odd: %s",
-		    damages[i].why);
-		is_line(capture_stop(&log), line, "... and the log says why");
-	}
-	memset(big, ' ', sizeof(big));
-	plant(&f.box, "new/odd", big, sizeof(big));
-	capture_start(&log);
-	is_int(outbox_load(&f.box, "new", "odd", &msg), 500,
-	    "half a megabyte is no message");
-	outbox_set_aside(&f.box, "odd");
-	ok(!exists(&f.box, "new/odd") && exists(&f.box, "failed/odd"),
-	    "it is set aside");
-	capture_stop(&log);
-	plant(&f.box, "new/.hidden", "", 0);
-	is_int(count(&f.box, "new"), 0, "hidden files are nobody's business");
-	close_fixture(&f);
-}
-
-/* ---- removal ---- */
-
-static void
-fail_first(const struct outbox *box)
+fail(struct outbox *box, const char *id, const char *text)
 {
 	struct outbox_message msg;
-	char name[OUTBOX_NAME_MAX];
+	struct outbox_entry entry;
 
-	name_of(box, "new", 0, name);
-	if (outbox_load(box, "new", name, &msg) != 0 ||
-	    outbox_fail(box, name, &msg, "why not") != 0)
+	put(box, id, "0d", text);
+	if (outbox_next(box, &entry) != 0 ||
+	    outbox_claim(box, &entry.place, &msg) != 0 ||
+	    outbox_settle(box, &entry.place, &msg, OUTBOX_GIVEN_UP, "why") != 0)
 		die("failing a message");
 	outbox_release(&msg);
 }
@@ -466,170 +353,231 @@ fail_first(const struct outbox *box)
 static void
 test_forget(void)
 {
-	char name[OUTBOX_NAME_MAX], text[64];
+	struct outbox_message msg;
+	struct outbox_entry first, claimed;
 	struct capture log;
 	struct fixture f;
 
 	open_fixture(&f);
-	put(&f.box, ID, "", "one");
-	fail_first(&f.box);
-	put(&f.box, OTHER, "", "two");
-	fail_first(&f.box);
+	capture_start(&log);
+	outbox_begin(&f.box);
+	fail(&f.box, ID, "one");
+	fail(&f.box, OTHER, "two");
 	put(&f.box, ID, "", "three");
 	put(&f.box, OTHER, "", "four");
 	put(&f.box, ID, "", "five");
-	put(&f.box, ID, "aa", "six");
-	outbox_delivered(&f.box, name_of(&f.box, "new", 3, name), "aa");
-	plant(&f.box, "failed/odd", "?", 1);
-	capture_start(&log);
+	outbox_put_removal(&f.box, ID);
+	outbox_next(&f.box, &first);
+	outbox_next(&f.box, &claimed);
+	outbox_next(&f.box, &claimed);
+	outbox_claim(&f.box, &claimed.place, &msg);
+	outbox_release(&msg);
 	is_int(outbox_forget(&f.box, ID), 0, "an installation is forgotten");
+	is_str(texts(&f.box, OUTBOX_QUEUE), "four five*",
+	    "... what it had queued goes, but what is claimed");
+	is_str(texts(&f.box, OUTBOX_FAILED), "two", "... and what had failed");
+	is_int(occurs(&f, "queue", "three") + occurs(&f, "failed", "one"), 0,
+	    "... to the last letter");
+	is_int(outbox_claim(&f.box, &first.place, &msg), 404,
+	    "the courier can't claim it any more");
+	is_int(outbox_forget(&f.box, ID), 0, "it is forgotten again");
+	is_line(capture_stop(&log), "", "nothing of this is logged");
+	close_fixture(&f);
+}
+
+static void
+test_operator(void)
+{
+	struct outbox_reader r;
+	struct outbox_message msg;
+	struct outbox_entry mine, entry;
+	char id[OUTBOX_ID_MAX];
+	struct capture log;
+	struct fixture f;
+	bool claimed;
+
+	open_fixture(&f);
+	capture_start(&log);
+	outbox_begin(&f.box);
+	put(&f.box, ID, "0e", "one");
+	outbox_next(&f.box, &mine);
+	outbox_read_begin(&r, &f.box, OUTBOX_QUEUE);
+	is_int(outbox_read_next(&r, &entry, &claimed), 0,
+	    "a message is listed");
+	ok(!claimed, "... which nobody has claimed");
+	is_int(outbox_read_message(&entry, &msg), 0, "... and read");
+	is_str(text_of(&msg), "one", "... whole");
+	outbox_release(&msg);
+	outbox_claim(&f.box, &mine.place, &msg);
+	is_int(outbox_drop(&entry), 404, "one that is claimed is not dropped");
+	outbox_settle(&f.box, &mine.place, &msg, OUTBOX_LATER, NULL);
+	outbox_release(&msg);
+	is_int(outbox_drop(&entry), 0, "one that is not is");
+	is_int(outbox_claim(&f.box, &mine.place, &msg), 404,
+	    "... and can't be claimed");
+	is_int(outbox_drop(&entry), 404, "... nor dropped again");
+	is_int(outbox_read_message(&entry, &msg), 404, "... nor read");
+	is_int(outbox_read_next(&r, &entry, &claimed), 404, "that was all");
+	is_int(outbox_read_end(&r), 0, "the end");
+
+	fail(&f.box, ID, "two");
+	outbox_read_begin(&r, &f.box, OUTBOX_FAILED);
+	outbox_read_next(&r, &entry, &claimed);
+	is_int(outbox_retry(&f.box, &entry, id), 0,
+	    "one that failed is retried");
+	is_int(outbox_read_end(&r), 0, "the end");
+	is_str(texts(&f.box, OUTBOX_FAILED), "", "... so it has not failed");
+	is_str(texts(&f.box, OUTBOX_QUEUE), "two", "... but is queued");
+	outbox_next(&f.box, &mine);
+	is_str(mine.id, id, "... under a new id");
+	ok(strcmp(id, entry.id) > 0, "... as if it came now");
+	outbox_claim(&f.box, &mine.place, &msg);
+	is_str(msg.key, "0d", "... with its key");
+	is_str(msg.reason, "", "... and no reason");
+	outbox_release(&msg);
+	is_line(capture_stop(&log), "", "nothing of this is logged");
+	close_fixture(&f);
+}
+
+/* ---- damage ---- */
+
+#define HEAD "q m 1600000000000000000-1-0 " ID " 7 - "
+static const struct {
+	const char *what, *line;
+	bool found; /* by its head; then it is seen when it is claimed */
+} damages[] = {
+	{ "no word of ours", "hello", false },
+	{ "half a head", "q m 1600000000000000000-1-0 " ID, false },
+	{ "no text", HEAD, false },
+	{ "half a text", HEAD "{\"notification\":{\"mess", false },
+	{ "an unknown mark", "w" HEAD "{}", false },
+	{ "an unknown kind", "q s 1600000000000000000-1-0 " ID " 7 - {}",
+	    false },
+	{ "an odd id", "q m ../../etc " ID " 7 - {}", false },
+	{ "an odd installation", "q m 1600000000000000000-1-0 a/b 7 - {}",
+	    false },
+	{ "no room", "q m 1600000000000000000-1-0 " ID " 0 - {}", false },
+	{ "an odd room", "q m 1600000000000000000-1-0 " ID " -7 - {}", false },
+	{ "an odd key", "q m 1600000000000000000-1-0 " ID " 7 ../x {}", false },
+	{ "two blanks", "q  m 1600000000000000000-1-0 " ID " 7 - {}", false },
+	{ "no notification", HEAD "{}", true },
+	{ "a number for it", HEAD "{\"notification\":7}", true },
+	{ "no JSON", HEAD "{notification}", true },
+	{ "two documents", HEAD "{\"notification\":{}}{}", true },
+};
+
+static void
+test_damage(void)
+{
+	struct outbox_message msg;
+	struct outbox_entry entry;
+	struct capture log;
+	struct fixture f;
+	char text[512];
+	size_t i;
+
+	open_fixture(&f);
+	outbox_begin(&f.box);
+	for (i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+		snprintf(text, sizeof(text), "\n%s\n", damages[i].line);
+		scribble(&f, "queue", text);
+		capture_start(&log);
+		is_int(outbox_next(&f.box, &entry), damages[i].found ? 0 : 404,
+		    "%s", damages[i].what);
+		if (damages[i].found)
+			is_int(outbox_claim(&f.box, &entry.place, &msg), 400,
+			    "... is no message");
+		is_line(capture_stop(&log),
+		    damages[i].found ? "1600000000000000000-1-0: " :
+				       "outbox/queue: byte ",
+		    "... and the log says so");
+	}
+	capture_start(&log);
+	put(&f.box, ID, "", "whole");
+	is_str(texts(&f.box, OUTBOX_QUEUE), "whole", "none stops the next one");
+	is_str(texts(&f.box, OUTBOX_FAILED), "? ? ? ?",
+	    "those that may have been a message are kept");
+	is_int(occurs(&f, "failed", "\n" HEAD "{\"notification\":{}}{}\n"), 1,
+	    "... as they are");
 	capture_stop(&log);
-	is_int(count(&f.box, "new"), 1, "... what it had queued goes");
-	is_int(count(&f.box, "failed"), 2, "... and what had failed");
-	is_int(count(&f.box, "seen"), 0, "... and what was delivered");
-	is_str(text_of(&f.box, "new", name_of(&f.box, "new", 0, name), text),
-	    "four", "what another one has queued stays");
-	is_str(
-	    text_of(&f.box, "failed", name_of(&f.box, "failed", 0, name), text),
-	    "two", "... and what has failed");
-	ok(exists(&f.box, "failed/odd"), "... and what is no message");
+	capture_start(&log);
+	outbox_begin(&f.box);
+	is_int(outbox_next(&f.box, &entry), 0, "the next courier goes on");
+	is_line(capture_stop(&log), "", "... without a word");
 	close_fixture(&f);
 }
 
-/* ---- sweeping ---- */
-
-static pid_t
-dead_pid(void)
-{
-	const pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(0);
-	waitpid(pid, NULL, 0);
-	return pid;
-}
-
+/* A power cut keeps some of the pages of a line that was blanked. */
 static void
-plant_key(const struct outbox *box, const char *key, int age)
+test_half_blank(void)
 {
-	struct timespec times[2] = { { .tv_sec = time(NULL) - age } };
-	char path[64];
-
-	times[1] = times[0];
-	snprintf(path, sizeof(path), "seen/%s", key);
-	plant(box, path, "", 0);
-	if (utimensat(box->dirfd, path, times, 0) != 0)
-		die(path);
-}
-
-static void
-test_sweep(void)
-{
-	char dead[OUTBOX_NAME_MAX], alive[OUTBOX_NAME_MAX];
+	struct outbox_entry entry;
 	struct capture log;
 	struct fixture f;
+	char line[128];
 
 	open_fixture(&f);
-	snprintf(dead, sizeof(dead), "tmp/%d-%d-0", T0, (int)dead_pid());
-	snprintf(alive, sizeof(alive), "tmp/%d-%d-0", T0, (int)getpid());
-	plant(&f.box, dead, "x", 1);
-	plant(&f.box, alive, "x", 1);
-	plant(&f.box, "tmp/lanes.json", "x", 1);
-	plant(&f.box, "tmp/odd", "x", 1);
-	plant_key(&f.box, "01", 10000);
-	plant_key(&f.box, "02", 590);
-	put(&f.box, ID, "", "hello");
+	snprintf(line, sizeof(line),
+	    "\nc m %010lld000000000-1-1 %s 7 ab \t\t\t\n",
+	    (long long)time(NULL), ID);
+	scribble(&f, "queue", line);
+	scribble(&f, "queue",
+	    HEAD "{\"notification\":{\t\t}}\n" HEAD "{\"notification\":{\t\n");
 	capture_start(&log);
-	outbox_sweep(&f.box, time(NULL) - 9500);
-	ok(!exists(&f.box, dead), "what a dead writer left is swept away");
-	ok(exists(&f.box, alive), "what a living one writes is not");
-	ok(!exists(&f.box, "tmp/lanes.json"), "a dead courier's status is");
-	ok(!exists(&f.box, "tmp/odd"), "and what nobody has written");
-	is_int(count(&f.box, "seen"), 2, "keys stay while they may be needed");
-	outbox_sweep(&f.box, time(NULL));
-	ok(!exists(&f.box, "seen/01"), "old ones go when nothing is queued");
-	ok(exists(&f.box, "seen/02"), "... and those of ten minutes stay");
-	is_int(count(&f.box, "new"), 1, "no message goes");
+	outbox_begin(&f.box);
+	is_int(outbox_next(&f.box, &entry), 404,
+	    "what is blanked in part is settled");
+	is_int(deliver(&f.box, "ab"), 409, "... and was delivered");
 	is_line(capture_stop(&log), "", "nothing of this is logged");
 	close_fixture(&f);
 }
 
-/* ---- lanes.json ---- */
+/* ---- confined ---- */
 
-static void
-test_status(void)
+/* All that a program does after it has given up the rest. */
+static bool
+works_confined(struct fixture *f)
 {
-	struct json_object *doc;
-	struct capture log;
-	struct fixture f;
+	const struct sandbox keep = { .writable = f->s.dir };
+	char path[SCRATCH_PATH];
 
-	open_fixture(&f);
-	capture_start(&log);
-	ok(outbox_read_lanes(&f.box) == NULL, "there is no status at first");
-	doc = json_object_new_object();
-	json_object_object_add(doc, "lanes", json_object_new_array());
-	outbox_write_lanes(&f.box, doc);
-	json_object_put(doc);
-	doc = outbox_read_lanes(&f.box);
-	is_str(json_object_to_json_string_ext(doc, JSON_C_TO_STRING_PLAIN),
-	    "{\"lanes\":[]}", "it is written and read");
-	json_object_put(doc);
-	is_int(mode_of(&f.box, "lanes.json"), 0600, "it is 0600");
-	is_int(count(&f.box, "tmp"), 0, "nothing is left in tmp/");
-	is_line(capture_stop(&log), "", "nothing of this is logged");
-
-	plant(&f.box, "lanes.json", "{\"lanes\":", 9);
-	capture_start(&log);
-	ok(outbox_read_lanes(&f.box) == NULL, "a damaged one is none");
-	is_line(capture_stop(&log),
-	    "outbox/lanes.json: ", "... which is logged");
-	doc = json_object_new_object();
-	outbox_write_lanes(&f.box, doc);
-	json_object_put(doc);
-	doc = outbox_read_lanes(&f.box);
-	ok(doc != NULL, "... and it is replaced");
-	json_object_put(doc);
-	close_fixture(&f);
+	sandbox_enter(&keep);
+	if (put(&f->box, ID, "", "one") != 0 || outbox_begin(&f->box) != 0)
+		return false;
+	nftw(scratch_path(&f->s, "outbox", path), scratch_remove, 8,
+	    FTW_DEPTH | FTW_PHYS);
+	if (put(&f->box, OTHER, "", "two") != 0 || outbox_begin(&f->box) != 0)
+		return false;
+	fail(&f->box, ID, "three");
+	fail(&f->box, OTHER, "four");
+	if (journal_rotate(&f->box.reader) != 0 ||
+	    put(&f->box, OTHER, "", "five") != 0 ||
+	    outbox_forget(&f->box, ID) != 0)
+		return false;
+	outbox_tidy(&f->box);
+	return true;
 }
 
-/* ---- the lock ---- */
-
 static void
-test_lock(void)
+test_confined(void)
 {
 	struct capture log;
 	struct fixture f;
-	int lock, status, fds[2];
-	char byte;
+	int status;
 	pid_t pid;
 
 	open_fixture(&f);
+	mkdir(scratch_path(&f.s, "outbox/new", (char[SCRATCH_PATH]){ 0 }),
+	    0700);
 	capture_start(&log);
-	lock = outbox_lock(&f.box);
-	ok(lock >= 0, "the first courier gets the lock");
-	is_int(outbox_lock(&f.box), -1, "the second one does not");
 	if ((pid = fork()) == 0)
-		_exit(outbox_lock(&f.box) == -1 ? 0 : 1);
+		_exit(works_confined(&f) ? 0 : 1);
 	waitpid(pid, &status, 0);
-	is_int(status, 0, "nor does another process");
-	close(lock);
-	if (pipe(fds) != 0)
-		die("pipe");
-	if ((pid = fork()) == 0) {
-		if (outbox_lock(&f.box) >= 0 && write(fds[1], "", 1) == 1)
-			pause();
-		_exit(1);
-	}
-	close(fds[1]);
-	is_int(read(fds[0], &byte, 1), 1, "given back, it is another's");
-	is_int(outbox_lock(&f.box), -1, "... as long as that lives");
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	close(fds[0]);
-	lock = outbox_lock(&f.box);
-	ok(lock >= 0, "... and free when it is killed");
-	close(lock);
-	is_line(capture_stop(&log), "", "nothing of this is logged");
+	is_int(status, 0, "all of it works in a sandbox");
+	is_line(capture_stop(&log), "", "... and nothing is logged");
+	is_str(texts(&f.box, OUTBOX_QUEUE), "four five",
+	    "... the queue is right");
+	is_str(texts(&f.box, OUTBOX_FAILED), "two", "... the failed ones, too");
 	close_fixture(&f);
 }
 
@@ -639,18 +587,18 @@ main(void)
 	const int before = open_files();
 
 	test_put();
+	test_not_put();
 	test_order();
-	test_modes(0);
-	test_modes(0777);
-	test_keys();
+	test_settle();
+	test_no_list();
+	test_duplicates();
 	test_seen();
-	test_delivered();
-	test_fail();
-	test_damage();
+	test_keys();
 	test_forget();
-	test_sweep();
-	test_status();
-	test_lock();
+	test_operator();
+	test_damage();
+	test_half_blank();
+	test_confined();
 	is_int(open_files(), before, "no file is left open");
 	return done();
 }

@@ -66,7 +66,7 @@ test_mismatch(void)
 
 	scratch_open(&s);
 	put_over(&s.st, &inst);
-	store_put_token(&s.st, inst.oauth_id, &token);
+	store_put_token(&s.st, &inst, &token);
 	capture_start(&log);
 	is_int(store_remove(&s.st, &old), 409,
 	    "with another secret it is not removed");
@@ -74,6 +74,110 @@ test_mismatch(void)
 	ok(sample_stored(&s.st, 1, 2), "... and it is still there");
 	is_int(store_find_token(&s.st, inst.oauth_id, &got), 0,
 	    "... and so is its token");
+	scratch_close(&s);
+}
+
+/* A token is for the installation that it was asked for. */
+static void
+test_late_token(void)
+{
+	const struct installation one = sample(1, 1), other = sample(2, 1);
+	const struct installation again = sample(1, 2);
+	const struct token token = { "late", 4102444800 };
+	struct capture log;
+	struct token got;
+	struct scratch s;
+
+	scratch_open(&s);
+	capture_start(&log);
+	is_int(store_put_token(&s.st, &one, &token), 409,
+	    "no token is stored where nothing is installed");
+	is_line(capture_stop(&log), one.oauth_id, "... which is logged");
+	put_over(&s.st, &one);
+	put_over(&s.st, &other);
+	capture_start(&log);
+	put_over(&s.st, &again);
+	is_int(store_put_token(&s.st, &one, &token), 409,
+	    "... nor after another installation");
+	store_remove(&s.st, &again);
+	is_int(store_put_token(&s.st, &again, &token), 409,
+	    "... nor after a removal");
+	capture_stop(&log);
+	is_int(store_find_token(&s.st, one.oauth_id, &got), 404,
+	    "... and there is none");
+	is_int(store_put_token(&s.st, &other, &token), 0,
+	    "... but for one that is there");
+	scratch_close(&s);
+}
+
+/*
+ * One process stores tokens and another removes and installs, as fast as they
+ * can; after each removal, there is none.
+ */
+static void
+test_token_race(void)
+{
+	enum { ROUNDS = 200 };
+	const struct installation inst = sample(1, 1);
+	const struct token token = { "token", 4102444800 };
+	int i, stored = 0, wrong = 0;
+	struct capture log;
+	struct token got;
+	struct scratch s;
+	pid_t pid;
+
+	scratch_open(&s);
+	capture_start(&log);
+	if ((pid = fork()) < 0)
+		die("fork");
+	while (pid == 0)
+		store_put_token(&s.st, &inst, &token);
+	for (i = 0; i < ROUNDS || (stored == 0 && i < 100 * ROUNDS); i++) {
+		wrong += sample_put(&s.st, 1, 1) != 0;
+		stored += store_find_token(&s.st, inst.oauth_id, &got) == 0;
+		wrong += store_remove(&s.st, &inst) != 0;
+		wrong += store_find_token(&s.st, inst.oauth_id, &got) != 404;
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	wrong += store_find_token(&s.st, inst.oauth_id, &got) != 404;
+	capture_stop(&log);
+	is_int(wrong, 0, "no token is left by %d removals", i);
+	ok(stored > 0, "... before which %d were stored", stored);
+	scratch_close(&s);
+}
+
+static void
+test_stamp(void)
+{
+	const struct token token = { "token", 4102444800 };
+	const struct installation inst = sample(1, 1);
+	struct store_stamp before, after;
+	char path[SCRATCH_PATH];
+	struct capture log;
+	struct scratch s;
+
+	scratch_open(&s);
+	capture_start(&log);
+	is_int(store_stamp(&s.st, inst.oauth_id, &before), 404,
+	    "no stamp where there is no file");
+	is_str(capture_stop(&log), "", "... and nothing is logged");
+	put_over(&s.st, &inst);
+	is_int(store_stamp(&s.st, inst.oauth_id, &before), 0, "a stamp");
+	store_put_token(&s.st, &inst, &token);
+	store_set(&s.st, inst.oauth_id, "a", "1");
+	is_int(store_stamp(&s.st, inst.oauth_id, &after), 0, "another");
+	ok(memcmp(&before, &after, sizeof(before)) == 0,
+	    "... is the same while the installation is");
+	sample_put(&s.st, 1, 3);
+	is_int(store_stamp(&s.st, inst.oauth_id, &after), 0, "... and one");
+	ok(memcmp(&before, &after, sizeof(before)) != 0,
+	    "... after another installation is another");
+	capture_start(&log);
+	unlink(scratch_path(&s, "installations.db", path));
+	is_int(store_stamp(&s.st, inst.oauth_id, &after), 404,
+	    "none if the file is missing");
+	is_str(capture_stop(&log), "", "... which is not logged");
 	scratch_close(&s);
 }
 
@@ -88,12 +192,14 @@ test_tokens(void)
 	size_t i;
 
 	scratch_open(&s);
+	put_over(&s.st, &one);
+	put_over(&s.st, &other);
 	is_int(store_find_token(&s.st, one.oauth_id, &got), 404,
 	    "no token is found before the first");
 	for (i = 0; i < sizeof(moments) / sizeof(moments[0]); i++) {
 		snprintf(token.text, sizeof(token.text), "token-%zu", i);
 		token.expires = moments[i];
-		store_put_token(&s.st, one.oauth_id, &token);
+		store_put_token(&s.st, &one, &token);
 		ok(store_find_token(&s.st, one.oauth_id, &got) == 0 &&
 			strcmp(got.text, token.text) == 0 &&
 			got.expires == moments[i],
@@ -101,14 +207,11 @@ test_tokens(void)
 	}
 	memset(token.text, 'x', sizeof(token.text) - 1);
 	token.text[sizeof(token.text) - 1] = '\0';
-	is_int(store_put_token(&s.st, other.oauth_id, &token), 0,
+	is_int(store_put_token(&s.st, &other, &token), 0,
 	    "the longest token is put");
 	ok(store_find_token(&s.st, other.oauth_id, &got) == 0 &&
 		strcmp(got.text, token.text) == 0,
 	    "... and found");
-
-	put_over(&s.st, &one);
-	put_over(&s.st, &other);
 	is_int(store_remove(&s.st, &one), 0, "an installation goes");
 	is_int(store_find_token(&s.st, one.oauth_id, &got), 404,
 	    "... and its token with it");
@@ -171,6 +274,10 @@ test_settings(void)
 	is_int(store_remove(&s.st, &one), 0, "an installation goes");
 	ok(strcmp(setting(&s.st, one.oauth_id, "b"), "") == 0,
 	    "... and its settings with it");
+	capture_start(&log);
+	is_int(store_set(&s.st, one.oauth_id, "b", "1"), 409,
+	    "... and no more can be set");
+	is_line(capture_stop(&log), one.oauth_id, "... which is logged");
 	ok(strcmp(setting(&s.st, other.oauth_id, "a"), "2") == 0,
 	    "... and no other's");
 	scratch_close(&s);
@@ -186,6 +293,7 @@ test_settings_at_once(void)
 	char name[16];
 
 	scratch_open(&s);
+	put_over(&s.st, &inst);
 	for (i = 0; i < 4; i++) {
 		snprintf(name, sizeof(name), "n%d", i);
 		if (fork() == 0)
@@ -376,6 +484,7 @@ test_unwritable(void)
 static void
 test_umask(mode_t mask)
 {
+	const struct installation inst = sample(1, 1);
 	const struct token token = { "token", 1 };
 	static const char *const names[] = { "installations.db", "tokens.db",
 		"lock" };
@@ -392,7 +501,7 @@ test_umask(mode_t mask)
 		die(s.dir);
 	is_int(sample_put(&s.st, 1, 1), 0, "umask %03o: put",
 	    (unsigned int)mask);
-	store_put_token(&s.st, "i", &token);
+	store_put_token(&s.st, &inst, &token);
 	is_int(sample_put(&s.st, 2, 1), 0, "... and put again");
 	ok(sample_stored(&s.st, 1, 1), "... and found");
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -449,6 +558,7 @@ test_leftovers(void)
 	static const char *const names[] = { "installations.db.tmp",
 		"__db.installations.db.tmp", "tokens.db.tmp",
 		"__db.tokens.db.tmp" };
+	const struct installation inst = sample(1, 1);
 	const struct token token = { "token", 1 };
 	char path[SCRATCH_PATH];
 	struct image db;
@@ -460,13 +570,13 @@ test_leftovers(void)
 	db = image_read(scratch_path(&s, "installations.db", path));
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		image_write(scratch_path(&s, names[i], path), "", 0);
-		ok(sample_put(&s.st, 1, (int)i) == 0 &&
-			store_put_token(&s.st, "i", &token) == 0,
+		ok(put_over(&s.st, &inst) == 0 &&
+			store_put_token(&s.st, &inst, &token) == 0,
 		    "an empty %s is no obstacle", names[i]);
 		ok(access(path, F_OK) != 0, "... and gone");
 		image_write(path, db.data, db.len);
-		ok(sample_put(&s.st, 1, (int)i) == 0 &&
-			store_put_token(&s.st, "i", &token) == 0,
+		ok(put_over(&s.st, &inst) == 0 &&
+			store_put_token(&s.st, &inst, &token) == 0,
 		    "nor is a whole one");
 		ok(access(path, F_OK) != 0, "... and gone");
 	}
@@ -518,7 +628,7 @@ test_lock(void)
 		if ((waiters[i] = fork()) == 0)
 			_exit((i == 0	     ? sample_put(&s.st, 1, 2) :
 				      i == 1 ? store_remove(&s.st, &inst) :
-					       store_put_token(&s.st, "i",
+					       store_put_token(&s.st, &inst,
 						   &token)) == 503 ?
 				0 :
 				1);
@@ -538,6 +648,35 @@ test_lock(void)
 	waitpid(holder, NULL, 0);
 	is_int(sample_put(&s.st, 1, 2), 0,
 	    "the lock of a killed process is free");
+	scratch_close(&s);
+}
+
+/* Whoever is in a hurry does not wait. */
+static void
+test_hurried(void)
+{
+	const struct token token = { "token", 1 };
+	const struct installation inst = sample(1, 1);
+	struct capture log;
+	struct scratch s;
+	pid_t holder;
+
+	scratch_open(&s);
+	put_over(&s.st, &inst);
+	s.st.hurried = true;
+	holder = hold_lock(&s);
+	capture_start(&log);
+	alarm(5); /* half as long as others wait */
+	is_int(store_put_token(&s.st, &inst, &token), 503,
+	    "in a hurry, a token is not stored while the lock is taken");
+	is_int(store_remove(&s.st, &inst), 503, "... and nothing removed");
+	alarm(0);
+	is_str(capture_stop(&log), "", "... and nothing is logged");
+	kill(holder, SIGKILL);
+	waitpid(holder, NULL, 0);
+	is_int(store_put_token(&s.st, &inst, &token), 0,
+	    "when it is free, the token is stored");
+	is_int(store_remove(&s.st, &inst), 0, "... and all removed");
 	scratch_close(&s);
 }
 
@@ -588,7 +727,7 @@ test_files(void)
 
 	scratch_open(&s);
 	put_over(&s.st, &inst);
-	store_put_token(&s.st, inst.oauth_id, &token);
+	store_put_token(&s.st, &inst, &token);
 	store_find(&s.st, inst.oauth_id, &got);
 	store_find_token(&s.st, inst.oauth_id, &token);
 	store_remove(&s.st, &inst);
@@ -612,8 +751,8 @@ without_descriptors(const struct scratch *s)
 		;
 	if (store_find(&s->st, inst.oauth_id, &got) != 503)
 		return 2;
-	if (store_put_token(&s->st, inst.oauth_id,
-		&(struct token){ "token", 1 }) != 503)
+	if (store_put_token(&s->st, &inst, &(struct token){ "token", 1 }) !=
+	    503)
 		return 3;
 	return datadir_open(&data, s->dir) == 503 ? 0 : 4;
 }
@@ -645,6 +784,9 @@ main(void)
 	test_installations();
 	test_mismatch();
 	test_tokens();
+	test_late_token();
+	test_token_race();
+	test_stamp();
 	test_settings();
 	test_settings_at_once();
 	test_largest();
@@ -658,6 +800,7 @@ main(void)
 	test_files();
 	test_descriptors();
 	test_lock();
+	test_hurried();
 	test_race();
 	return done();
 }
