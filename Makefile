@@ -33,6 +33,7 @@ STATIC	= $(shell cat $B/static)
 ENDPOINTS := $(patsubst cgi-bin/%.c,%,$(wildcard cgi-bin/*.c))
 NAMES	= $(shell echo $(ENDPOINTS) | tr ' ' '|')
 PROGRAMS = $(ENDPOINTS) courier
+UNIT	= common/daemons/hipchat-courier.service
 COMMON	:= $(patsubst %.c,$B/obj/%.o,$(wildcard common/*.c))
 DAEMONS	:= $(patsubst %.c,$B/obj/%.o,$(filter-out common/daemons/courier.c,\
 	   $(wildcard common/daemons/*.c)))
@@ -127,12 +128,16 @@ install: all
 	    "$(DESTDIR)$(DATADIR)/templates/capabilities.json"; \
 	sed -e 's|@CGIDIR@|$(CGIDIR)|' -e 's/@ENDPOINTS@/$(NAMES)/' \
 	    httpd.conf.sample | \
-	put 644 /dev/stdin "$(DESTDIR)$(DATADIR)/httpd.conf"
+	put 644 /dev/stdin "$(DESTDIR)$(DATADIR)/httpd.conf"; \
+	sed -e 's|@CGIDIR@|$(CGIDIR)|' -e 's|@STATEDIR@|$(STATEDIR)|' \
+	    -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|' $(UNIT) | \
+	put 644 /dev/stdin "$(DESTDIR)$(DATADIR)/$(notdir $(UNIT))"
 
 uninstall:
 	rm -f $(PROGRAMS:%="$(DESTDIR)$(CGIDIR)/%") \
 	    "$(DESTDIR)$(DATADIR)/templates/capabilities.json" \
-	    "$(DESTDIR)$(DATADIR)/httpd.conf"
+	    "$(DESTDIR)$(DATADIR)/httpd.conf" \
+	    "$(DESTDIR)$(DATADIR)/$(notdir $(UNIT))"
 	for dir in "$(DATADIR)/templates" "$(DATADIR)" "$(CGIDIR)"; do \
 	    rmdir "$(DESTDIR)$$dir" 2>/dev/null || :; done
 

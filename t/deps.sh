@@ -31,6 +31,8 @@ test  command jq                 jq                   jq                 jq
 test  command prove              perl                 perl-Test-Harness  perl-utils
 test  command openssl            openssl              openssl            openssl
 test  command strace             strace               strace             strace
+test  command systemd-analyze    systemd              systemd            -
+test  command systemd-nspawn     systemd-container    systemd-container  -
 asan  library libasan.so         gcc                  libasan            -
 asan  library libubsan.so        gcc                  libubsan           -
 lint  command clang              clang                clang              clang
