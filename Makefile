@@ -5,7 +5,7 @@
 #	make test	install what is missing, build, run every test
 #	make new-endpoint NAME=dice	a webhook of your own, to begin with
 #	make install	into prefix, CGIDIR, DATADIR, STATEDIR below DESTDIR
-#	make asan lint fuzz soak browser bench uninstall clean
+#	make asan lint fuzz soak powercut browser bench uninstall clean
 #
 # With DEPS=no, the first three install nothing.
 

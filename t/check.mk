@@ -63,9 +63,29 @@ $B/fuzz/%: t/fuzz/%.c $B/libhipchat.a | $B/hard
 	@mkdir -p $(@D)
 	$(COMPILE) -fsanitize=fuzzer -o $@ $^ -lcurl -ldb $(CORE)
 
+# power cuts at every write to a disk; root and /dev/fuse are needed
+CUT	= $B/powercut
+$B/t/powercut/judge: LIBS = -lcurl -ldb $(CORE)
+$B/t/powercut/judge: $B/obj/t/powercut/judge.o $B/obj/t/powercut/disk.o \
+    $B/libhipchat.a
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
+powercut:
+	@t/deps.sh build test powercut
+	@$(MAKE) -s --no-print-directory -j2 all $B/t/hipchatd \
+	    $B/t/powercut/judge $(CUT)/obj/t/powercut/sync.o
+	@$(MAKE) -s --no-print-directory -j2 all B=$(CUT) \
+	    CFLAGS='$(CFLAGS) -include t/powercut/sync.h' \
+	    LDFLAGS='$(LDFLAGS) $(CUT)/obj/t/powercut/sync.o'
+	@B=$B prove -v -e t/run t/powercut/powercut.t
+$(CUT)/obj/%.o: %.c | $B/hard
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+
 bench: built
 	@t/deps.sh bench
 	@$(MAKE) -s --no-print-directory $(BENCHES)
 	@B=$B t/bench.sh
 
-.PHONY: tests asan soak browser lint fuzz fuzzers bench
+.PHONY: tests asan soak browser lint fuzz fuzzers powercut bench

@@ -4,7 +4,7 @@
 #	build	compile the programs		lint	make lint
 #	test	make test, make demo, make run	bench	make bench
 #	asan	make asan			fuzz	make fuzz
-#	browser	make browser
+#	browser	make browser			powercut make powercut
 #
 # It looks for the header, command or library itself, however that was
 # installed, and says nothing if all is there.  Otherwise it prints the command
@@ -40,6 +40,12 @@ lint  command clang-format       clang-format         clang-tools-extra  clang-e
 lint  command cppcheck           cppcheck             cppcheck           cppcheck
 browser command chromium|chromium-browser chromium   chromium           chromium
 browser command chromedriver     chromium-driver      chromedriver       chromium-chromedriver
+powercut command qemu-storage-daemon qemu-system-common qemu-img qemu-storage-daemon
+powercut command qemu-storage-daemon qemu-utils - -
+powercut command losetup         mount                util-linux           losetup
+powercut command mkfs.ext4       e2fsprogs            e2fsprogs            e2fsprogs
+powercut command mkfs.xfs        xfsprogs             xfsprogs             xfsprogs
+powercut command mkfs.btrfs      btrfs-progs          btrfs-progs          btrfs-progs
 bench command wrk                wrk                  wrk                wrk
 bench library libc.a             libc6-dev            glibc-static       musl-dev
 fuzz  command clang              clang                clang              clang
@@ -74,7 +80,7 @@ missing() {
 purposes=$*
 for purpose; do
 	echo "$needs" | grep -q "^$purpose " || {
-		echo "usage: $0 build|test|asan|lint|bench|fuzz|browser ..." >&2
+		echo "usage: $0 build|test|asan|lint|bench|fuzz|powercut|browser ..." >&2
 		exit 2
 	}
 done
