@@ -68,7 +68,10 @@ make_trigger(const struct wake *w)
 	return status;
 }
 
-/* Open the directory; if it is not there, make it, durably. */
+/*
+ * Open the directory; if it is not there, make it.  The journal makes it
+ * durable, before it takes the first message.
+ */
 static int
 open_directory(const struct datadir *dir)
 {
@@ -79,7 +82,7 @@ open_directory(const struct datadir *dir)
 		return fd;
 	if (mkdirat(dir->fd, "outbox", 0700) != 0 && errno != EEXIST)
 		return -1;
-	return fsync(dir->fd) == 0 ? openat(dir->fd, "outbox", flags) : -1;
+	return openat(dir->fd, "outbox", flags);
 }
 
 int

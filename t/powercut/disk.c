@@ -205,8 +205,9 @@ put(struct disk *disk, const struct disk_write *write, bool subset)
 		if (subset && !write->sure && random() % 2 == 0)
 			continue;
 		to_image(disk,
-		    write->data == NULL ? zeros :
-					  write->data + (at - (size_t)write->at),
+		    write->data == NULL ?
+			zeros :
+			write->data + (at - (size_t)write->at),
 		    len, at);
 	}
 }

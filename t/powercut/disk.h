@@ -21,11 +21,11 @@
 
 /* One entry of the log. */
 struct disk_write {
-	off_t at;	 /* on the disk */
-	size_t len;	 /* 0: no data */
+	off_t at;	  /* on the disk */
+	size_t len;	  /* 0: no data */
 	const char *data; /* in the log; NULL: zeros */
-	bool flush;	 /* a flush comes before it */
-	bool sure;	 /* it is on disk when it returns */
+	bool flush;	  /* a flush comes before it */
+	bool sure;	  /* it is on disk when it returns */
 };
 
 struct disk {

@@ -4,9 +4,12 @@
  *	judge end LOG
  *	    how many entries the log of the disk has
  *	judge LOG IMAGE DEVICE MOUNTPOINT TYPE OPTIONS PROMISES FIRST STATES N OF
+ *	    BAD
  *	    STATES power cuts after entries FIRST to the last one: by turns all
  *	    that was written until then, and a random part of what was written
- *	    after the last flush; this is number N, from 0, of OF judges
+ *	    after the last flush.  This is number N, from 0, of OF judges; they
+ *	    stop when there is a file BAD, which the first one makes that finds
+ *	    a bad state.
  *
  * PROMISES has a line for each thing that was done, in that order:
  *
@@ -94,8 +97,8 @@ read_promises(struct judge *j, const char *path)
 	if (in == NULL)
 		err(2, "%s", path);
 	for (;;) {
-		j->promises = realloc(j->promises,
-		    (j->count + 1) * sizeof(*j->promises));
+		j->promises =
+		    realloc(j->promises, (j->count + 1) * sizeof(*j->promises));
 		if (j->promises == NULL)
 			err(2, "memory");
 		p = &j->promises[j->count];
@@ -455,25 +458,43 @@ one_state(struct judge *j)
 	return is_well(j);
 }
 
-static void
-show(const struct judge *j, bool subset)
+/* All states of this judge, until one is bad, here or with another judge. */
+static int
+judge_states(struct judge *j, const char *const *argv)
 {
-	printf("after %zu of %zu entries%s:\n%s", j->cut, j->disk.entries,
-	    subset ? ", a part of the last ones" : "", j->text);
+	const size_t first = strtoul(argv[0], NULL, 10);
+	const size_t states = strtoul(argv[1], NULL, 10);
+	const size_t of = strtoul(argv[3], NULL, 10);
+	const char *bad = argv[4];
+	size_t i = strtoul(argv[2], NULL, 10), n = 0;
+	bool subset, well = true;
+
+	srandom((unsigned int)i);
+	for (; well && i < states && access(bad, F_OK) != 0; i += of, n++) {
+		j->cut = first + (j->disk.entries - first) * i / states;
+		subset = i / of % 2 != 0;
+		disk_cut(&j->disk, j->cut, subset);
+		if ((well = one_state(j)))
+			continue;
+		close(open(bad, O_WRONLY | O_CREAT, 0600));
+		printf("after %zu of %zu entries%s:\n%s", j->cut,
+		    j->disk.entries, subset ? ", a part of the last ones" : "",
+		    j->text);
+	}
+	printf("%zu states\n", n);
+	return well ? 0 : 1;
 }
 
 int
 main(int argc, char **argv)
 {
 	struct judge j = { 0 };
-	size_t first, states, step, i, n = 0;
-	bool subset, well = true;
 
 	if (argc == 3 && strcmp(argv[1], "end") == 0) {
 		printf("%zu\n", disk_end(argv[2]));
 		return 0;
 	}
-	if (argc != 12)
+	if (argc != 13)
 		errx(2, "see the comment at its start");
 	disk_open(&j.disk, argv[1], argv[2]);
 	j.device = argv[3];
@@ -481,22 +502,9 @@ main(int argc, char **argv)
 	j.type = argv[5];
 	j.options = argv[6];
 	read_promises(&j, argv[7]);
-	first = strtoul(argv[8], NULL, 10);
-	states = strtoul(argv[9], NULL, 10);
-	i = strtoul(argv[10], NULL, 10);
-	step = strtoul(argv[11], NULL, 10);
-	srandom((unsigned int)i);
-	if ((j.said = memfd_create("said", MFD_CLOEXEC)) < 0 ||
-	    fcntl(j.said, F_SETFL, O_APPEND) != 0 ||
-	    (j.fd = open(j.device, O_RDONLY | O_CLOEXEC)) < 0)
+	j.said = memfd_create("said", MFD_CLOEXEC);
+	j.fd = open(j.device, O_RDONLY | O_CLOEXEC);
+	if (j.said < 0 || fcntl(j.said, F_SETFL, O_APPEND) != 0 || j.fd < 0)
 		err(2, "%s", j.device);
-	for (; i < states && well; i += step, n++) {
-		j.cut = first + (j.disk.entries - first) * i / states;
-		subset = i / step % 2 != 0;
-		disk_cut(&j.disk, j.cut, subset);
-		if (!(well = one_state(&j)))
-			show(&j, subset);
-	}
-	printf("%zu states\n", n);
-	return well ? 0 : 1;
+	return judge_states(&j, (const char *const *)argv + 8);
 }

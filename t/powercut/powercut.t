@@ -124,6 +124,7 @@ promise() { echo "$1 $2 ${box##*/} $3 $4 $5" >>"$tmp/promises"; }
 # installs ID: acknowledged
 installs() {
 	now && begin=$now
+	# shellcheck disable=SC2086 # one word a setting
 	cgi installed POST HIPCHAT_DATA_DIR="$box" $settings <"$tmp/credentials.$1"
 	[ "$status" = 200 ] || die "installed: $(cat "$tmp/stderr")"
 	now
@@ -134,6 +135,7 @@ installs() {
 # says ID ROOM TEXT: a message is acknowledged
 says() {
 	now && begin=$now
+	# shellcheck disable=SC2086 # one word a setting
 	webhook "$1" "$2" "$box-$3" "$3" $settings
 	[ "$status" = 204 ] || die "echo: $(cat "$tmp/stderr")"
 	now
@@ -146,6 +148,7 @@ removes() {
 	shift
 	fault '"route": "token", "fault": "status", "status": 401'
 	now && begin=$now
+	# shellcheck disable=SC2086 # one word a setting
 	case $removes in
 	*[0-7])
 		cgi installed DELETE PATH_INFO="/$removes" \
@@ -271,6 +274,7 @@ judged() {
 	judges=$(nproc)
 	[ "$type" != btrfs ] || judges=1
 	pids=''
+	rm -f "$tmp"/judged* "$tmp/bad"
 	for n in $(seq 0 $((judges - 1))); do
 		rm -f "$shm/image$n"
 		truncate -s "$size" "$shm/image$n"
@@ -280,19 +284,25 @@ judged() {
 			HIPCHAT_CONFIG="$no_settings" "$judge" "$shm/log" \
 			"$shm/image$n" "$loop" "$tmp/scratch$n" "$type" "$again" \
 			"$tmp/promises" "$first" "$STATES" "$n" "$judges" \
-			>"$tmp/judged$n" 2>&1 &
+			"$tmp/bad" >"$tmp/judged$n" 2>&1 &
 		pids="$pids $!"
 	done
 	judged_rc=0
 	for pid in $pids; do
-		wait "$pid" || judged_rc=1
+		wait "$pid"
+		case $? in
+		0) ;;
+		1) judged_rc=1 ;;
+		*) die "judge: $(cat "$tmp"/judged?)" ;;
+		esac
 	done
+	pids=''
 	unplug
 	return "$judged_rc"
 }
 
-[ -e /dev/fuse ] || mknod /dev/fuse c 10 229 && : <>/dev/fuse ||
-	die '/dev/fuse is needed'
+[ -e /dev/fuse ] || mknod /dev/fuse c 10 229 || exit
+: <>/dev/fuse || die '/dev/fuse is needed'
 
 start_hipchatd
 start_apache

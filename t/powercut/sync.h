@@ -13,9 +13,9 @@
 /* The place is found in the programs by this prefix. */
 #define POWERCUT_TEXT(n) #n
 #define POWERCUT_LINE(n) POWERCUT_TEXT(n)
-#define POWERCUT_PLACE                                       \
-	"powercut:" __FILE__ ":" POWERCUT_LINE(__LINE__) "." \
-	POWERCUT_LINE(__COUNTER__)
+#define POWERCUT_PLACE \
+	"powercut:" __FILE__ \
+	":" POWERCUT_LINE(__LINE__) "." POWERCUT_LINE(__COUNTER__)
 
 int powercut_fsync(const char *place, int fd);
 int powercut_fdatasync(const char *place, int fd);
