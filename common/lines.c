@@ -135,7 +135,7 @@ line_message(const char *line, const struct outbox_entry *entry,
 	strcpy(msg->oauth_id, entry->oauth_id);
 	msg->room_id = entry->room_id;
 	strcpy(msg->key, entry->key);
-	return read_text(strchr(line, '{'), msg);
+	return read_text(line + strcspn(line, "{"), msg);
 }
 
 int
