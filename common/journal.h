@@ -135,8 +135,8 @@ int journal_sync(struct journal_reader *r);
 off_t journal_size(const struct journal_reader *r);
 
 /*
- * Start a new segment.  If that fails, because the disk is full, say, the room that
- * blanked lines take is given back, so that it succeeds the next time.
+ * Start a new segment.  If that fails, because the disk is full, say, the room
+ * that blanked lines take is given back, so that it succeeds the next time.
  */
 int journal_rotate(struct journal_reader *r);
 

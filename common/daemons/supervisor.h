@@ -7,8 +7,8 @@
  *					the path that it was started by, with
  *					the same arguments, environment and pid
  *	it is killed by a signal	the parent starts a new one, at once the
- *					first time, then after 1 s, 2 s, ... 60 s
- *					if it does not live for 10 s
+ *					first time, then after 1 s, 2 s, ...
+ *					60 s if it does not live for 10 s
  *	it exits otherwise		the parent does, with the same status
  * TERM, INT and HUP are passed on to the worker, and if that dies of them, so
  * does the parent.  A worker gets TERM when its parent dies.
