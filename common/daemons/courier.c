@@ -405,7 +405,7 @@ second(const struct courier *c, const struct wake_holder *other)
 static int
 work(void *arg, const char *news)
 {
-	static struct courier c;
+	struct courier c;
 	char program[4096];
 	struct wake_holder other;
 	int status, rc = 1;
