@@ -159,7 +159,7 @@ test_host(void)
 	lanes_done(&all, lane);
 	is_int(serve(&all), 1, "the first success wakes them all");
 	for (i = 0; i < 100; i++) {
-		char id[16];
+		char id[32];
 
 		snprintf(id, sizeof(id), "tenant-%d", i);
 		add(&all, id, 1, 100);
@@ -207,7 +207,7 @@ test_memory(void)
 {
 	struct lanes all;
 	struct lane *lane;
-	char id[16];
+	char id[32];
 	int i, n;
 
 	lanes_open(&all);
@@ -236,7 +236,7 @@ test_random(void)
 	struct lanes all;
 	size_t n = 0;
 	int i, wrong = 0;
-	char id[8];
+	char id[16];
 
 	srand(7);
 	lanes_open(&all);
