@@ -19,7 +19,7 @@
 #	MUTATIONS	places to take out, as FILE:FUNCTION; or "all"
 #
 # Root and /dev/fuse are needed; no kernel module is.
-: "${FILE_SYSTEMS:=ext4 weak xfs btrfs}" "${ROUNDS:=3}" "${STATES:=2000}"
+: "${FILE_SYSTEMS:=ext4 weak xfs btrfs}" "${ROUNDS:=3}" "${STATES:=1000}"
 : "${MUTATIONS:=all}"
 
 [ "$(id -u)" = 0 ] || {
@@ -94,7 +94,8 @@ power_on() {
 		--export type=fuse,id=disk,node-name=disk,writable=on,mountpoint="$tmp/export" \
 		>"$tmp/qemu.log" 2>&1 </dev/null &
 	qemu_pid=$!
-	wait_for exported || die "no disk: $(cat "$tmp/qemu.log")"
+	wait_for exported && [ -s "$tmp/export" ] ||
+		die "no disk: $(cat "$tmp/qemu.log")"
 	loop "$tmp/export"
 	$make "$loop" >"$tmp/mkfs.log" 2>&1 || die "$make: $(cat "$tmp/mkfs.log")"
 	mkdir -p "$tmp/disk"
@@ -167,14 +168,24 @@ removes() {
 	done
 }
 
-# delivers TEXT…: these may go, without a promise
+# hold ROOM: the next notification there is not answered until delivers() lets
+# it be
+hold() {
+	fault "\"route\": \"notification\", \"room\": $1, \"hold\": true,
+		\"fault\": \"delay\", \"ms\": 0"
+}
+
+# delivers TEXT…: the courier runs once, and these may go, without a promise, but
+# not before HipChat has answered
 delivers() {
+	start_courier --once
+	wait_for under_way "$room1" || die "courier: $(cat "$tmp/courier.out")"
 	now
 	for text; do
 		promise "$now" - message "$text" gone
 	done
-	courier --once
-	[ "$rc" = 0 ] || die "courier: $(cat "$tmp/stderr")"
+	control POST release
+	wait "$courier_pid" || die "courier: $(cat "$tmp/courier.out")"
 }
 
 # older WHERE ID ROOM TEXT: an older version's message, one file
@@ -235,6 +246,7 @@ round() {
 	installs "$c"
 	says "$c" "$roomc" "c1.$1"
 	says "$c" "$roomc" "c2.$1"
+	hold "$room1"
 	fault "\"route\": \"notification\", \"room\": $room2, \"count\": -1,
 		\"fault\": \"status\", \"status\": 400" # its messages fail
 	fault "\"route\": \"notification\", \"room\": $roomc, \"count\": -1,
@@ -249,6 +261,8 @@ round() {
 	installs "$b"
 	courier --retry all
 	says "$b" "$room2" "b4.$1"
+	hold "$room1"
+	hold "$room2"
 	delivers "a3.$1" "b1.$1" "b2.$1" "b3.$1" "b4.$1" "old2.$1" "old3.$1"
 	says "$a" "$room1" "a4.$1"
 }
@@ -257,6 +271,7 @@ round() {
 play() {
 	: >"$tmp/promises"
 	no_faults
+	control DELETE log
 	power_on
 	sync -f "$tmp/disk" # the file system itself is no promise of ours
 	now && first=$now
