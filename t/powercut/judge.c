@@ -41,6 +41,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -463,6 +464,7 @@ run_judge(const struct judge *j)
 	sigprocmask(SIG_BLOCK, &child, &before);
 	if ((pid = fork()) == 0) {
 		sigprocmask(SIG_SETMASK, &before, NULL);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		setpgid(0, 0);
 		dup2(j->said, STDERR_FILENO);
 		judge_state(j);

@@ -369,7 +369,7 @@ $(cat "$tmp"/judged*)"
 done
 
 # No file system shows that these are needed: all of them sync the name of a new
-# file, and its folder's, with the file itself.  POSIX has them do no such thing.
+# file, and its folder's, with the file itself.  POSIX does not promise that.
 covered='journal.c:journal_sync_folder journal.c:make'
 
 # inside FILE LINE: which one that line is in
