@@ -23,10 +23,10 @@
  *	message TEXT gone	neither
  *
  * Each state is mounted, so the file system repairs itself, and judged by a
- * process of its own, in ten seconds.  The programs go on from there: the next
- * echo is acknowledged and queued, the next token stored, and the next courier
- * loses nothing.  Whatever is logged is a failure, unless it is about tokens.db:
- * that is a cache, which may be damaged as long as nobody minds.
+ * process of its own, which must not hang.  The programs go on from there: the
+ * next echo is acknowledged and queued, the next token stored, and the next
+ * courier loses nothing.  Whatever is logged is a failure, unless it is about
+ * tokens.db: that is a cache, which may be damaged if nobody minds.
  */
 #include <dirent.h>
 #include <err.h>
@@ -52,7 +52,7 @@
 #include "outbox.h"
 #include "store.h"
 
-#define SECONDS 10
+#define SECONDS 60 /* then it hangs */
 #define COURIERS 8 /* in so many states, a courier runs once */
 #define FIELD 256
 
