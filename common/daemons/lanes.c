@@ -292,19 +292,24 @@ make_busy(struct lanes *all, struct lane *lane)
 	}
 }
 
+/* A call is over, or turns out to be another host's. */
+static void
+end_host_call(struct host *host)
+{
+	host->calls--;
+	if (host->state == HOST_PROBING && host->calls == 0)
+		host->state = HOST_DUE; /* it says nothing of the host */
+}
+
 /* Its call is over, if there was one. */
 static void
 end_call(struct lanes *all, struct lane *lane)
 {
-	struct host *host = lane->tenant->host;
-
 	if (!lane->calling)
 		return;
 	lane->calling = false;
 	all->calls--;
-	host->calls--;
-	if (host->state == HOST_PROBING && host->calls == 0)
-		host->state = HOST_DUE; /* the call came to nothing */
+	end_host_call(lane->tenant->host);
 	lane->tenant->state = TENANT_IDLE;
 }
 
@@ -386,7 +391,7 @@ lanes_at(struct lanes *all, struct lane *lane, const char *name)
 	if (strcmp(old->name, name) == 0)
 		return true;
 	host = get_host(all, name);
-	old->calls--;
+	end_host_call(old);
 	host_turn(all, old);
 	lane->tenant->host = host;
 	if (!can_be_called(host)) {

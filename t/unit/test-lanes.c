@@ -173,6 +173,26 @@ test_host(void)
 	lanes_close(&all);
 }
 
+/* An installation has moved to another HipChat: was it to probe the old one? */
+static void
+test_move(void)
+{
+	struct lanes all;
+	struct lane *lane;
+
+	lanes_open(&all);
+	add(&all, A, 1, 1);
+	add(&all, B, 1, 2);
+	next(&all, &lane, one);
+	lanes_unreached(&all, lane, 2000, 5000, "refused");
+	is_int(next(&all, &lane, one), 0, "one that is down");
+	lanes_tick(&all, 5000);
+	is_int(next(&all, &lane, two), 1, "the probe turns out to be another's");
+	is_int(serve(&all), 2, "... so the next one is a probe");
+	lanes_done(&all, lane);
+	lanes_close(&all);
+}
+
 static void
 test_expiry(void)
 {
@@ -298,6 +318,7 @@ main(void)
 	test_waiting();
 	test_limit();
 	test_host();
+	test_move();
 	test_expiry();
 	test_memory();
 	test_random();
