@@ -346,7 +346,10 @@ punch(const struct journal_segment *s, off_t from, off_t to)
 		    from, to - from);
 }
 
-/* Give back what settled lines take, but for the first block. */
+/*
+ * Give back what settled lines take, but for the first block, and for the
+ * newline before the line that comes next.
+ */
 static void
 give_back(const struct journal_segment *s)
 {
@@ -359,11 +362,11 @@ give_back(const struct journal_segment *s)
 		while (take_line(&scan, &place, &line)) {
 			if (strchr(line, '\t') != NULL)
 				continue;
-			punch(s, settled, place.offset);
+			punch(s, settled, (off_t)place.offset - 1);
 			settled = (off_t)place.offset + place.len;
 		}
 	} while (scan.end < s->end && fill(&scan, false));
-	punch(s, settled, scan.end - (off_t)(scan.len - scan.start));
+	punch(s, settled, scan.end - (off_t)(scan.len - scan.start) - 1);
 	free(scan.buf);
 }
 

@@ -482,6 +482,45 @@ test_full(void)
 	close_fixture(&f);
 }
 
+/* A line that begins where a block does, behind settled ones. */
+static void
+test_full_aligned(void)
+{
+	char text[256], long_text[8192] = "{\"text\":\"";
+	struct journal_place place;
+	struct rlimit limit, old;
+	struct capture log;
+	struct fixture f;
+	const char *line;
+	size_t len;
+
+	open_fixture(&f);
+	append(&f.j, 1);
+	journal_next(&f.r, &place, &line);
+	/* "q 2 " and the text, so that the next line is at 8192 */
+	len = 8192 - 2 - (place.offset + place.len + 2) - strlen("q 2 ");
+	memset(long_text + strlen(long_text), 'x', len - strlen(long_text));
+	memcpy(long_text + len - 2, "\"}", 3);
+	journal_append(&f.j, "q 2 ", long_text);
+	append(&f.j, 3);
+	journal_next(&f.r, &place, &line);
+	journal_blank(&place, "q", 'd');
+	journal_next(&f.r, &place, &line);
+	is_int(place.offset, 8192, "a line begins where a block does");
+	getrlimit(RLIMIT_FSIZE, &old);
+	limit = old;
+	limit.rlim_cur = 1;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	capture_start(&log);
+	journal_rotate(&f.r);
+	capture_stop(&log);
+	setrlimit(RLIMIT_FSIZE, &old);
+	reread(&f);
+	is_str(rest(&f, text), "1 2 3",
+	    "what is given back before it leaves the line whole");
+	close_fixture(&f);
+}
+
 /* A writer that has found the segment current, and writes after that. */
 static void
 test_late(void)
@@ -632,6 +671,7 @@ main(void)
 	test_rotation();
 	test_kept();
 	test_full();
+	test_full_aligned();
 	test_late();
 	test_interrupted();
 	test_many();
