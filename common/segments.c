@@ -79,6 +79,7 @@ make_current(const struct journal_reader *r, struct journal_segment *s)
 	for (i = 0; i < r->n; i++)
 		r->segments[i]->current = false;
 	s->current = true;
+	s->quiet = s->read = false; /* it may have been found half made */
 }
 
 /* Open a file of the journal, unless we have it; true if it is new. */
@@ -204,7 +205,7 @@ fill(struct journal_segment *s, bool alone)
 	if (n > 0 && s->eof)
 		s->active = journal_now();
 	s->eof = n < CHUNK;
-	s->read = s->quiet && s->eof;
+	s->read = s->quiet && s->eof && n >= 0;
 	if (n <= 0)
 		return false;
 	s->len += (size_t)n;

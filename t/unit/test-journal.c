@@ -10,6 +10,7 @@
 #include "capture.h"
 #include "journal.h"
 #include "scratch.h"
+#include "segments.h"
 #include "status.h"
 #include "tap.h"
 
@@ -521,6 +522,52 @@ test_full_aligned(void)
 	close_fixture(&f);
 }
 
+/* The disk fails for a moment: nothing counts as read that was not. */
+static void
+test_read_error(void)
+{
+	struct capture log;
+	struct fixture f;
+	char text[256];
+	int fd, kept, null;
+
+	open_fixture(&f);
+	append(&f.j, 1);
+	is_str(rest(&f, text), "1", "one line");
+	journal_rotate(&f.r);
+	scribble(&f, "box/queue.2", O_APPEND, "\nq 2 {\"a\":1}\n", 14);
+	fd = f.r.segments[0]->fd;
+	kept = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	dup2(null, fd);
+	close(null);
+	capture_start(&log);
+	is_str(rest(&f, text), "", "what can't be read");
+	capture_stop(&log);
+	dup2(kept, fd);
+	close(kept);
+	is_str(rest(&f, text), "2", "... is read when it can");
+	close_fixture(&f);
+}
+
+/* A reader looks while a writer is about to make the first segment. */
+static void
+test_half_made(void)
+{
+	char text[256], path[SCRATCH_PATH], current[SCRATCH_PATH];
+	struct fixture f;
+
+	open_fixture(&f);
+	unlink(scratch_path(&f.s, "box/queue", current));
+	scribble(&f, "box/queue.5", O_CREAT, "# 5\n", 4);
+	reread(&f);
+	is_str(rest(&f, text), "", "a segment that is not current yet");
+	rename(scratch_path(&f.s, "box/queue.5", path), current);
+	append(&f.j, 1);
+	is_str(rest(&f, text), "1", "... is read when it is");
+	close_fixture(&f);
+}
+
 /* A writer that has found the segment current, and writes after that. */
 static void
 test_late(void)
@@ -672,6 +719,8 @@ main(void)
 	test_kept();
 	test_full();
 	test_full_aligned();
+	test_read_error();
+	test_half_made();
 	test_late();
 	test_interrupted();
 	test_many();
