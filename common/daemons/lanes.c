@@ -256,6 +256,16 @@ was_tried(const struct lane *lane)
 	    lane->tenant->host->failed >= lane->first->added;
 }
 
+/* lanes_expired() may have passed the lane already: it looks again. */
+static void
+note_expiry(struct lanes *all, int64_t expires)
+{
+	if (expires < all->expiry)
+		all->expiry = expires;
+	if (expires < all->next_expiry)
+		all->next_expiry = expires;
+}
+
 /* Let a lane that is in no list be ready, or wait; its first message tells. */
 static void
 queue_up(struct lanes *all, struct lane *lane)
@@ -264,8 +274,8 @@ queue_up(struct lanes *all, struct lane *lane)
 	    lane->first->not_before :
 	    lane->until;
 
-	if (was_tried(lane) && lane->first->expires < all->expiry)
-		all->expiry = lane->first->expires;
+	if (was_tried(lane))
+		note_expiry(all, lane->first->expires);
 	if (due > 0) {
 		lane->state = LANE_WAITING;
 		heap_set(&all->waiting, &lane->timer, due);
@@ -413,8 +423,7 @@ is_expired(struct lanes *all, const struct lane *lane, int64_t now)
 		return false;
 	if (lane->first->expires <= now)
 		return true;
-	if (lane->first->expires < all->next_expiry)
-		all->next_expiry = lane->first->expires;
+	note_expiry(all, lane->first->expires);
 	return false;
 }
 
@@ -425,6 +434,8 @@ lanes_expired(struct lanes *all, int64_t now)
 
 	if (all->expiry > now)
 		return NULL;
+	if (all->swept == 0)
+		all->next_expiry = INT64_MAX;
 	for (; all->swept < all->lanes.size; all->swept++)
 		for (entry = all->lanes.chains[all->swept]; entry != NULL;
 		     entry = entry->next)
@@ -434,7 +445,6 @@ lanes_expired(struct lanes *all, int64_t now)
 			}
 	all->swept = 0;
 	all->expiry = all->next_expiry;
-	all->next_expiry = INT64_MAX;
 	return NULL;
 }
 
@@ -534,6 +544,7 @@ lanes_reached(struct lanes *all, struct lane *lane)
 	struct host *host = lane->tenant->host;
 
 	host->failures = 0;
+	host->failed = 0; /* its messages are to be tried themselves */
 	if (host->state == HOST_UP)
 		return;
 	heap_remove(&all->down, &host->timer);

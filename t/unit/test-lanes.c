@@ -222,6 +222,68 @@ test_expiry(void)
 	lanes_close(&all);
 }
 
+/* What was behind a host that is back is tried before it is too old. */
+static void
+test_back_again(void)
+{
+	struct lanes all;
+	struct lane *lane;
+
+	lanes_open(&all);
+	add(&all, A, 1, 1);
+	add(&all, A, 1, 2);
+	next(&all, &lane, one);
+	lanes_unreached(&all, lane, 2000, 5000, "refused");
+	lanes_tick(&all, 5000);
+	next(&all, &lane, one);
+	lanes_reached(&all, lane);
+	lanes_done(&all, lane);
+	ok(lanes_expired(&all, LATE) == NULL,
+	    "a host that is back: its messages are tried");
+	lanes_close(&all);
+}
+
+static size_t
+chain_of(const struct lanes *all, const struct lane *lane)
+{
+	return lane->entry.hash & (all->lanes.size - 1);
+}
+
+/* Messages that are too old are given up, while the first room is busy. */
+static void
+test_expiry_in_turns(void)
+{
+	struct lane *lanes[LANES_HOST_CALLS], *first, *lane;
+	struct lanes all;
+	char id[16];
+	int i;
+
+	lanes_open(&all);
+	for (i = 0; i < LANES_HOST_CALLS; i++) {
+		snprintf(id, sizeof(id), "tenant-%d", i);
+		add(&all, id, 1, 1);
+		next(&all, &lanes[i], one);
+		lanes[i]->first->failures = 1;
+	}
+	for (first = lanes[0], i = 1; i < LANES_HOST_CALLS; i++)
+		if (chain_of(&all, lanes[i]) < chain_of(&all, first))
+			first = lanes[i];
+	for (i = 0; i < LANES_HOST_CALLS; i++)
+		if (lanes[i] != first)
+			lanes_later(&all, lanes[i], LATE + 2000, "later");
+	lane = lanes_expired(&all, LATE);
+	ok(lane != NULL, "some are too old");
+	first->first->expires = LATE + 1000;
+	lanes_later(&all, first, LATE + 2000, "later");
+	do
+		lanes_done(&all, lane);
+	while ((lane = lanes_expired(&all, LATE)) != NULL);
+	is_int((long long)all.items, 1, "all but one");
+	is_int(lanes_due(&all), LATE + 1000,
+	    "... which was busy, and has its time");
+	lanes_close(&all);
+}
+
 static void
 test_memory(void)
 {
@@ -320,6 +382,8 @@ main(void)
 	test_host();
 	test_move();
 	test_expiry();
+	test_back_again();
+	test_expiry_in_turns();
 	test_memory();
 	test_random();
 	return done();
