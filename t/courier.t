@@ -275,6 +275,12 @@ unauthorized() {
 	is "$(tokens)" 1 '401 twice: one fresh token'
 }
 
+# retried N: let none wait; were N tokens asked for by now?
+retried() {
+	courier --retry all
+	[ "$(tokens)" -ge "$1" ]
+}
+
 # HipChat grants no token, for now or for good.
 tokenless() {
 	fresh tokenless
@@ -294,6 +300,16 @@ tokenless() {
 	is "$(tokens) $(queued)" '1 1' 'a limit on tokens: it waits'
 	like "$(state ".[\"$a\"].deferredUntil")" '^[0-9]+$' \
 		'a limit on tokens: until then'
+
+	fresh tokenless-order
+	rm "$box/tokens.db"
+	fault '"route": "token", "fault": "status", "status": 503, "count": 5'
+	queue "$a" "$room1" order1 order2
+	start_courier
+	ok 'no token, five times' wait_for retried 6
+	ok '... is nothing against the message: the order stays' \
+		wait_for has_said "$room1" order 'order1 order2'
+	stop_courier
 
 	# HipChat has removed it, without a word: so do we
 	fresh tokenless-refused

@@ -431,7 +431,9 @@ count(struct delivery *d, enum fate fate)
 
 	if (d->call.outcome == CALL_ANSWERED)
 		lanes_reached(&d->desk->lanes, d->lane);
-	if (fate == FATE_LATER && d->call.outcome == CALL_ANSWERED)
+	/* that there is no token says nothing of the message */
+	if (fate == FATE_LATER && d->stage == STAGE_POST &&
+	    d->call.outcome == CALL_ANSWERED)
 		item->bad_answers++;
 	if (fate == FATE_PERHAPS)
 		item->timeouts++;
