@@ -84,7 +84,8 @@ struct scene {
 	struct datadir dir;
 	struct store store;
 	struct outbox outbox;
-	char *texts; /* of all messages, each with a NUL, and one more */
+	char *texts;   /* of all messages, each with a NUL, and one more */
+	size_t queued; /* bytes of them that are in the queue */
 };
 
 /* ---- what was promised ---- */
@@ -188,6 +189,15 @@ has_text(const struct scene *s, const char *wanted)
 	return *text != '\0';
 }
 
+static bool
+is_last_queued(const struct scene *s, const char *text)
+{
+	const size_t len = strlen(text) + 1;
+
+	return s->queued >= len &&
+	    memcmp(s->texts + s->queued - len, text, len) == 0;
+}
+
 static void
 judge_message(const struct scene *s, const struct promise *p)
 {
@@ -275,6 +285,8 @@ read_texts(struct scene *s)
 	free(s->texts);
 	out = open_memstream(&s->texts, &len);
 	list_texts(s, OUTBOX_QUEUE, out);
+	fflush(out);
+	s->queued = len;
 	list_texts(s, OUTBOX_FAILED, out);
 	list_files(s, "outbox/new", out);
 	list_files(s, "outbox/failed", out);
@@ -358,8 +370,8 @@ next_echo(struct scene *s, const char *id, long long room, const int fds[3])
 	    strchr(line, '\n') != strrchr(line, '\n'))
 		wrong(s, "the next echo: %.20s %s", answer, line);
 	read_texts(s);
-	if (!has_text(s, "next"))
-		wrong(s, "the next echo is not in the queue");
+	if (!is_last_queued(s, "next"))
+		wrong(s, "the next echo is not the last one in the queue");
 }
 
 /*
