@@ -381,6 +381,42 @@ forbidden() {
 }
 has_state() { [ "$(state "$1")" = "$2" ]; }
 
+# While HipChat refuses a token to its old secret, an installation comes with a
+# new one, and a message of another of its rooms is given up.
+renewed() {
+	start_apache
+	control POST install "{\"url\":\"$ADDON/capabilities\",
+		\"oauth_id\":\"$all\",\"new_secret\":true}" >"$tmp/answer"
+	stop_apache
+	credentials "$all" >"$tmp/credentials"
+	fresh renewed-store
+	cgi installed POST HIPCHAT_DATA_DIR="$box" <"$tmp/credentials"
+	is "$status" 200 'renewed: it has a new secret'
+
+	fresh renewed
+	fault '"route": "notification", "room": '"$room6"', "fault": "status",
+		"status": 429, "header": "Retry-After", "seconds": 600'
+	fault '"route": "notification", "room": '"$room5"', "fault": "status",
+		"status": 401'
+	fault '"route": "token", "fault": "status", "status": 401, "hold": true'
+	queue "$all" "$room6" renewed1
+	settings=HIPCHAT_MESSAGE_TTL=4
+	start_courier
+	settings=
+	wait_for has_calls "$room6" 1
+	queue "$all" "$room5" renewed2
+	ok 'renewed: a token is asked for' wait_for has_asked
+	mv "$tmp/renewed-store/installations.db" "$box/"
+	ok 'renewed: a message is given up' wait_for has_failed 1
+	control POST release
+	ok 'renewed: the other one is said, with the new secret' \
+		wait_for has_said "$room5" renewed renewed2
+	is "$(state "has(\"$all\")")" true 'renewed: and the installation stays'
+	stop_courier
+}
+has_asked() { [ "$(tokens)" = 1 ]; }
+has_failed() { [ "$(failed)" = "$1" ]; }
+
 down
 failures
 twice
@@ -395,6 +431,7 @@ unauthorized
 tokenless
 refusals
 forbidden
+renewed
 no_secrets down1 limit1 no1 side1
 quiet "$tmp/hipchatd.log" "the stand-in's log"
 done_testing

@@ -70,24 +70,22 @@ has_token(const struct known *known)
 }
 
 /*
- * See that what we know of the tenant is what the store says now.  Returns 0,
- * HTTP_NOT_FOUND if it is not installed, or another status of the store.
+ * See that this is what the store says now.  Returns 0, HTTP_NOT_FOUND if it is
+ * not installed, or another status of the store.
  */
 static int
-refresh(struct desk *desk, struct tenant *tenant)
+look_up(struct desk *desk, const char *oauth_id, struct known *known)
 {
-	struct known *known = lanes_know(&desk->lanes, tenant);
-	struct installation old = known->inst;
+	const struct installation old = known->inst;
 	struct store_stamp stamp;
-	int status = store_stamp(&desk->store, tenant->oauth_id, &stamp);
+	int status = store_stamp(&desk->store, oauth_id, &stamp);
 
 	if (status == HTTP_NOT_FOUND) /* the file: nobody was removed */
 		return HTTP_SERVICE_UNAVAILABLE;
 	if (status == 0 && memcmp(&stamp, &known->stamp, sizeof(stamp)) == 0)
 		return 0;
 	if (status == 0)
-		status =
-		    store_find(&desk->store, tenant->oauth_id, &known->inst);
+		status = store_find(&desk->store, oauth_id, &known->inst);
 	if (status != 0) {
 		memset(known, 0, sizeof(*known));
 		return status;
@@ -97,10 +95,31 @@ refresh(struct desk *desk, struct tenant *tenant)
 	    strcmp(old.api_url, known->inst.api_url) != 0)
 		known->token.text[0] = '\0';
 	if (!has_token(known) &&
-	    store_find_token(&desk->store, tenant->oauth_id, &known->token) !=
-		0)
+	    store_find_token(&desk->store, oauth_id, &known->token) != 0)
 		known->token.text[0] = '\0';
 	return 0;
+}
+
+/* For a call of the tenant: see that what we know of it is up to date. */
+static int
+refresh(struct desk *desk, struct tenant *tenant)
+{
+	return look_up(desk, tenant->oauth_id,
+	    lanes_know(&desk->lanes, tenant));
+}
+
+/*
+ * Not installed any more?  What we know of the tenant stays as it is: a call of
+ * another of its rooms may be under way with that, and be judged by it.
+ */
+static bool
+is_removed(struct desk *desk, const struct tenant *tenant)
+{
+	struct known known = { .token.text = "" };
+
+	if (tenant->known != NULL)
+		known = *tenant->known;
+	return look_up(desk, tenant->oauth_id, &known) == HTTP_NOT_FOUND;
 }
 
 /* ---- settle ---- */
@@ -174,8 +193,7 @@ settle(struct delivery *d, enum outbox_end end, const char *what,
 static void
 fail(struct delivery *d, const char *why)
 {
-	if (d->lane->first->claimed &&
-	    refresh(d->desk, d->lane->tenant) == HTTP_NOT_FOUND)
+	if (d->lane->first->claimed && is_removed(d->desk, d->lane->tenant))
 		settle(d, OUTBOX_DROPPED, "dropped", "removed");
 	else
 		settle(d, OUTBOX_GIVEN_UP, "failed", why);
