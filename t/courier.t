@@ -291,6 +291,15 @@ tokenless() {
 	nothing_left 'no token for now'
 	is "$(said "$room1" less) $(tokens)" 'less1 2' 'no token for now: later'
 
+	fresh tokenless-html
+	rm "$box/tokens.db"
+	fault '"route": "token", "fault": "html"'
+	queue "$a" "$room1" html1
+	courier --once
+	like "$(cat "$box/courier.log")" \
+		': deferred for (0\.[1-9]|1\.[0-9]) s, .* holds no token$' \
+		'an answer without a token: it waits, at first not long'
+
 	fresh tokenless-limited
 	rm "$box/tokens.db"
 	fault '"route": "token", "fault": "status", "status": 429,

@@ -405,6 +405,7 @@ granted(struct delivery *d)
 
 	if (hipchat_token_reply(&d->call.reply, &known->token) != 0) {
 		known->token.text[0] = '\0';
+		d->lane->first->failures++;
 		not_well(d, "HipChat's answer holds no token");
 		return;
 	}
