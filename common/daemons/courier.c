@@ -111,7 +111,8 @@ look(struct courier *c)
 {
 	const int64_t ttl = c->cfg.message_ttl, now = delivery_now();
 	struct outbox_entry entry;
-	int64_t age, proof;
+	struct item times;
+	int64_t age;
 	int status;
 
 	c->look = false;
@@ -119,11 +120,13 @@ look(struct courier *c)
 		age = (int64_t)time(NULL) - entry.arrived;
 		if (age < 0) /* the clock was set back since */
 			age = 0;
-		proof = 0;
+		times = (struct item){ .arrived = now - age * 1000,
+			.added = now,
+			.expires = now + (age < ttl ? ttl - age : 0) * 1000 };
 		if (entry.kind == OUTBOX_REMOVAL)
-			proof = now + delivery_first_proof(age) * 1000;
-		lanes_add(&c->desk.lanes, &entry, now,
-		    now + (age < ttl ? ttl - age : 0) * 1000, proof);
+			times.not_before =
+			    now + delivery_first_proof(age) * 1000;
+		lanes_add(&c->desk.lanes, &entry, &times);
 		c->desk.last_work = now;
 	}
 	return status == HTTP_NOT_FOUND;

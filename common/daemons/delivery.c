@@ -420,8 +420,8 @@ granted(struct delivery *d)
 static void
 not_removed(struct delivery *d)
 {
-	const int64_t next =
-	    delivery_first_proof((int64_t)time(NULL) - d->lane->first->arrived);
+	const int64_t age = delivery_now() - d->lane->first->arrived;
+	const int64_t next = delivery_first_proof(age / 1000);
 
 	if (next > 0)
 		later(d, next * 1000, "HipChat still grants a token");

@@ -344,8 +344,8 @@ pop_item(struct lane *lane)
 }
 
 void
-lanes_add(struct lanes *all, const struct outbox_entry *entry, int64_t now,
-    int64_t expires, int64_t not_before)
+lanes_add(struct lanes *all, const struct outbox_entry *entry,
+    const struct item *times)
 {
 	struct lane *lane = find_lane(all, entry->oauth_id, entry->room_id);
 	struct item *item = need(calloc(1, sizeof(*item)));
@@ -353,11 +353,8 @@ lanes_add(struct lanes *all, const struct outbox_entry *entry, int64_t now,
 
 	if (is_new)
 		lane = new_lane(all, entry->oauth_id, entry->room_id);
+	*item = *times;
 	item->place = entry->place;
-	item->arrived = entry->arrived;
-	item->added = now;
-	item->expires = expires;
-	item->not_before = not_before;
 	append_item(lane, item);
 	all->items++;
 	if (is_new)

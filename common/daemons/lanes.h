@@ -67,7 +67,7 @@ struct link {
 struct item {
 	struct item *next;
 	struct journal_place place;
-	int64_t arrived;      /* in the outbox; Unix time in s */
+	int64_t arrived;      /* in the outbox; perhaps before 0 */
 	int64_t added;	      /* to the lane */
 	int64_t expires;      /* too old from then on */
 	int64_t not_before;   /* must not be tried earlier */
@@ -147,9 +147,9 @@ struct lanes {
 void lanes_open(struct lanes *all);
 void lanes_close(struct lanes *all);
 
-/* Add a message to its lane; see struct item for the times. */
-void lanes_add(struct lanes *all, const struct outbox_entry *entry, int64_t now,
-    int64_t expires, int64_t not_before);
+/* Add a message to its lane, with the times in this item. */
+void lanes_add(struct lanes *all, const struct outbox_entry *entry,
+    const struct item *times);
 
 /* Whatever has waited long enough goes on. */
 void lanes_tick(struct lanes *all, int64_t now);

@@ -19,7 +19,8 @@ add(struct lanes *all, const char *oauth_id, int64_t room, uint32_t number)
 
 	strcpy(entry.oauth_id, oauth_id);
 	entry.place.offset = number;
-	lanes_add(all, &entry, 1000, LATE, 0);
+	lanes_add(all, &entry,
+	    &(struct item){ .arrived = 1000, .added = 1000, .expires = LATE });
 }
 
 /* The number of the next message, which is then busy; 0: none. */
