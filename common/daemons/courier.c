@@ -56,8 +56,9 @@
 #define MINUTE 60000	 /* between looks at what changes slowly */
 #define LEAVE_PAUSE 1000 /* between attempts to leave */
 
-/* Messages that are given up in one turn, each with two fsyncs. */
-#define EXPIRE_AT_ONCE 50
+/* Messages that are begun in one turn, and given up; one that fails at once
+ * costs an fsync or two. */
+#define AT_ONCE 50
 
 enum mode {
 	DELIVER,  /* until nothing is queued */
@@ -83,6 +84,7 @@ struct courier {
 	struct desk desk;
 	enum end end;	   /* unless STAY, begin no delivery */
 	bool look;	   /* something may be new in the outbox */
+	bool more;	   /* something can begin, but others go first */
 	bool told;	   /* that senders disagree */
 	int64_t last_tick; /* of delivery_now() */
 	int64_t last_tidy;
@@ -95,14 +97,17 @@ start(struct courier *c)
 {
 	struct lanes *lanes = &c->desk.lanes;
 	struct lane *lane;
-	int i;
+	int i, n;
 
-	for (i = 0; i < EXPIRE_AT_ONCE && c->end == STAY &&
+	for (i = 0; i < AT_ONCE && c->end == STAY &&
 	     (lane = lanes_expired(lanes, delivery_now())) != NULL;
 	     i++)
 		delivery_give_up(&c->desk, lane);
-	while (c->end == STAY && (lane = lanes_next(lanes)) != NULL)
+	for (n = 0; n < AT_ONCE && c->end == STAY &&
+	     (lane = lanes_next(lanes)) != NULL;
+	     n++)
 		delivery_start(&c->desk, lane);
+	c->more = i == AT_ONCE || n == AT_ONCE;
 }
 
 /* Take what is new in the outbox. */
@@ -190,7 +195,7 @@ tick(struct courier *c)
 static bool
 is_done(const struct courier *c)
 {
-	if (c->desk.lanes.calls > 0 || c->look)
+	if (c->desk.lanes.calls > 0 || c->look || c->more)
 		return false;
 	switch (c->mode) {
 	case ONCE: /* what is left is deferred */
@@ -211,8 +216,12 @@ is_done(const struct courier *c)
 static void
 rest(struct courier *c)
 {
-	int64_t ms = lanes_due(&c->desk.lanes) - delivery_now();
+	int64_t ms = TICK;
 
+	if (c->more)
+		ms = 0;
+	else if (c->end == STAY) /* otherwise, what is due stays so */
+		ms = lanes_due(&c->desk.lanes) - delivery_now();
 	if (ms > TICK)
 		ms = TICK;
 	if (c->mode == LINGER && c->desk.lanes.items == 0) {

@@ -83,14 +83,15 @@ look_up(struct desk *desk, const char *oauth_id, struct known *known)
 	if (status == HTTP_NOT_FOUND) /* the file: nobody was removed */
 		return HTTP_SERVICE_UNAVAILABLE;
 	if (status == 0 && memcmp(&stamp, &known->stamp, sizeof(stamp)) == 0)
-		return 0;
+		return *known->inst.oauth_id != '\0' ? 0 : HTTP_NOT_FOUND;
 	if (status == 0)
 		status = store_find(&desk->store, oauth_id, &known->inst);
-	if (status != 0) {
+	if (status != 0)
 		memset(known, 0, sizeof(*known));
+	if (status == 0 || status == HTTP_NOT_FOUND)
+		known->stamp = stamp;
+	if (status != 0)
 		return status;
-	}
-	known->stamp = stamp;
 	if (strcmp(old.oauth_secret, known->inst.oauth_secret) != 0 ||
 	    strcmp(old.api_url, known->inst.api_url) != 0)
 		known->token.text[0] = '\0';
