@@ -370,21 +370,15 @@ take_out(struct http_call *call)
 }
 
 void
-http_pool_drop(struct http_pool *pool, struct http_call *call)
-{
-	(void)pool;
-	take_out(call);
-	http_free(call);
-}
-
-void
 http_pool_close(struct http_pool *pool)
 {
 	struct http_call *call;
 
 	while ((call = TAILQ_FIRST(&pool->unsent)) != NULL ||
-	    (call = TAILQ_FIRST(&pool->sent)) != NULL)
-		http_pool_drop(pool, call);
+	    (call = TAILQ_FIRST(&pool->sent)) != NULL) {
+		take_out(call);
+		http_free(call);
+	}
 	curl_multi_cleanup(pool->multi);
 }
 

@@ -125,7 +125,7 @@ void http_free(struct http_call *call);
 
 void http_pool_open(struct http_pool *pool);
 
-/* Drops all calls under way. */
+/* Takes all calls that are under way out of it, and frees them. */
 void http_pool_close(struct http_pool *pool);
 
 /*
@@ -145,9 +145,6 @@ int http_pool_add(struct http_pool *pool, struct http_call *call,
  * error; nothing is logged.  The caller calls http_free().
  */
 struct http_call *http_pool_next(struct http_pool *pool);
-
-/* Take a call that is under way out of the pool, and free it. */
-void http_pool_drop(struct http_pool *pool, struct http_call *call);
 
 /*
  * Sleep until something happens to a call, the descriptor (if it is not -1) can
