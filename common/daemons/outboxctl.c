@@ -270,7 +270,7 @@ drop(struct outbox *box, enum outbox_list list, const char *id)
 	return outbox_read_end(&reader) == 0 ? n : -1;
 }
 
-/* How many are queued, as far as it matters: none, or one or more. */
+/* If the queue can't be read, that is logged. */
 static bool
 is_any_queued(const struct outbox *box)
 {
@@ -324,9 +324,11 @@ outboxctl_retry(const struct config *cfg, const char *id)
 	if (n > 0 || any)
 		end_waits(cfg, &dir);
 	close_both(&dir, &box);
-	if (n <= 0 && any) {
+	if (n < 0)
+		return 1;
+	if (n == 0 && any) {
 		printf("none has failed; those that wait are tried now\n");
-		return n < 0 ? 1 : 0;
+		return 0;
 	}
 	return report_treated("queued again", n);
 }

@@ -34,7 +34,8 @@ int outboxctl_list(const struct config *cfg);
 /* Remove the installation, its token and its messages; nobody is asked. */
 int outboxctl_forget(const struct config *cfg, const char *id);
 
-/* Remove messages, queued and failed: an installation's, or one by its name. */
+/* Drop messages, queued and failed: an installation's, or the one with that id.
+ */
 int outboxctl_drop(const struct config *cfg, const char *id);
 
 #endif

@@ -189,12 +189,12 @@ static void
 load(const struct wait *wait, void *arg)
 {
 	const struct loader *loader = arg;
-	int64_t ms = (wait->until - (int64_t)time(NULL)) * 1000;
+	int64_t seconds = wait->until - (int64_t)time(NULL);
 
-	if (ms > LANES_WAIT_MAX * 1000) /* the clock was set back since */
-		ms = LANES_WAIT_MAX * 1000;
+	if (seconds > LANES_WAIT_MAX) /* the clock was set back since */
+		seconds = LANES_WAIT_MAX;
 	lanes_wait(loader->all, wait->oauth_id, wait->room_id, wait->host,
-	    loader->now + ms, wait->error);
+	    loader->now + seconds * 1000, wait->error);
 }
 
 void
