@@ -23,7 +23,6 @@
 #define CONFIG_DIGEST_MAX 17
 
 /* Do not copy it: some members point into file. */
-
 struct config {
 	char base_url[CONFIG_URL_MAX];	/* no slash at the end; "": derive it */
 	char addon_key[CONFIG_URL_MAX]; /* "": the base URL's host */

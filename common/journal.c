@@ -46,7 +46,6 @@ journal_sync_folder(const struct journal *j)
 
 /* ---- making ---- */
 
-/* N of a name that is NAME.N; 0 for NAME itself, -1 for any other. */
 long long
 journal_number(const struct journal *j, const char *name)
 {

@@ -143,12 +143,12 @@ int journal_rotate(struct journal_reader *r);
 /* Have all lines that were read been released? */
 bool journal_is_idle(const struct journal_reader *r);
 
-/* For so many seconds, nothing has been read or marked in any segment. */
+/* For how many seconds has nothing been read or marked in any segment? */
 int64_t journal_quiet(const struct journal_reader *r);
 
 /*
- * For so many seconds at most, a line that is not released has been known; 0 if
- * there is none.
+ * For how many seconds, at most, has the reader known a line that is not
+ * released?  0 if there is none.
  */
 int64_t journal_oldest(const struct journal_reader *r);
 

@@ -261,8 +261,8 @@ is_unchanged(const struct journal_reader *r)
 /*
  * Read on in segment i, and then in those before it that somebody may still
  * append to: what a writer put there before it put something into this one
- * must not come after that.  If i is one too many, all have been read, and it returns
- * false if there is nothing new.
+ * must not come after that.  If i is one too many, all have been read; then it
+ * returns false if there is nothing new.
  */
 static bool
 read_on(struct journal_reader *r, size_t i)

@@ -16,8 +16,8 @@
  *
  * This is its life: look what is new in the outbox (outbox.h), start deliveries
  * (delivery.h) in the order that lanes.h gives, finish them, sleep.  Nothing in
- * this loop waits for anybody, lists what is queued, or takes longer if more
- * is.
+ * this loop waits for anybody, lists what is queued, or takes longer if more is
+ * queued.
  *
  * There is one courier at a time; wake.h says how it is woken, how it leaves
  * without missing a message, and how one takes over from another.  It is two

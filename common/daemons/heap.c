@@ -2,7 +2,6 @@
  * heap: see heap.h.  The usual binary heap: the parent of slot n is n / 2, and
  * none is due before its parent.
  */
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "daemons/heap.h"

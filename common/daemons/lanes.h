@@ -11,6 +11,7 @@
  *	    busy	its first message is being called for, or settled
  *	(new) -> ready | waiting	lanes_add()
  *	waiting -> ready		its time has come; lanes_retry()
+ *	ready -> waiting		lanes_wait()
  *	ready -> busy			lanes_next()
  *	ready | waiting -> busy		lanes_expired()
  *	busy -> ready | waiting		lanes_later(), lanes_behind(), ...
@@ -21,14 +22,21 @@
  *	    ready	in its host's list
  *	    busy	a call is under way
  *	    limited	HipChat's limit for the add-on is used up
- *	idle -> ready -> busy -> idle | ready, busy -> limited -> idle | ready
+ *	idle -> ready -> busy -> idle | ready
+ *	busy -> limited -> idle | ready		lanes_limit()
+ *	idle | ready -> limited			lanes_wait()
  *
  *	a host is
  *	    up		as far as we know
  *	    down	could not be reached; nobody calls it
  *	    due		one call may see whether it is back
  *	    probing	that call is under way
- *	up -> down -> due -> probing -> up | down
+ *	up -> down			lanes_unreached(), lanes_wait()
+ *	down -> due			its time has come; lanes_retry()
+ *	due -> probing			lanes_next(), lanes_at()
+ *	probing -> down			lanes_unreached()
+ *	probing -> due			the call says nothing of the host
+ *	down | due | probing -> up	lanes_reached()
  *
  * So a limit holds up one installation, a HipChat that is down all of its
  * rooms, for the price of one call now and then, and any other trouble a room.

@@ -12,9 +12,9 @@
  * as well.
  *
  * It fails if what was acknowledged does not come, if in a room a number comes
- * that is greater than the one before it by more than one (one is lost, or late)
- * or smaller by more than one (more than what was in flight is repeated), if a
- * step gets an error, or if anything is logged but torn lines.
+ * that is greater than the one before it by more than one (one is lost, or
+ * late) or smaller by more than one (more than what was in flight is repeated),
+ * if a step gets an error, or if anything is logged but torn lines.
  */
 #include <poll.h>
 #include <signal.h>

@@ -188,7 +188,7 @@ test_move(void)
 	lanes_unreached(&all, lane, 2000, 5000, "refused");
 	is_int(next(&all, &lane, one), 0, "one that is down");
 	lanes_tick(&all, 5000);
-	is_int(next(&all, &lane, two), 1, "the probe turns out to be another's");
+	is_int(next(&all, &lane, two), 1, "the probe is another host's");
 	is_int(serve(&all), 2, "... so the next one is a probe");
 	lanes_done(&all, lane);
 	lanes_close(&all);

@@ -91,7 +91,7 @@ pwrite(int fd, const void *data, size_t len, off_t at)
 	return function(fd, data, len, at);
 }
 
-/* Berkeley DB tries this if pwrite(2) fails.  The log is no part of the disk. */
+/* Berkeley DB tries this if pwrite(2) fails.  The log is not on the disk. */
 ssize_t
 write(int fd, const void *data, size_t len)
 {
