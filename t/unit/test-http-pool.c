@@ -554,6 +554,32 @@ test_many(const struct server *s)
 	http_pool_close(&pool);
 }
 
+#define SERVERS 8
+
+/* Several servers in turn, one call at a time: no connection is made twice. */
+static void
+test_kept(void)
+{
+	struct server servers[SERVERS];
+	struct http_pool pool;
+	struct http_call call;
+	int i, connections = 0;
+
+	http_pool_open(&pool);
+	for (i = 0; i < SERVERS; i++)
+		server_start(&servers[i]);
+	for (i = 0; i < 2 * SERVERS; i++) {
+		run(&pool, &call, servers[i % SERVERS].origin, "/", NULL, NULL);
+		http_free(&call);
+	}
+	http_pool_close(&pool);
+	for (i = 0; i < SERVERS; i++) {
+		connections += atomic_load(&servers[i].shared->connections);
+		server_stop(&servers[i]);
+	}
+	is_int(connections, SERVERS, "connections to many servers are kept");
+}
+
 static void
 test_wait(const struct server *s)
 {
@@ -651,6 +677,7 @@ main(void)
 	test_stopped(&server);
 	test_sent_again(&server);
 	test_many(&server);
+	test_kept();
 	test_wait(&server);
 	test_stop_and_continue(&server);
 	server_stop(&server);
