@@ -18,6 +18,8 @@
 #
 #	ROUNDS=9 DURATION=1 CLIENTS=8 MESSAGES=400 t/bench.sh
 . t/lib/lib.sh
+. t/lib/courier.sh
+. t/bench/tools.sh
 rounds=${ROUNDS:-9} seconds=${DURATION:-1} clients=${CLIENTS:-8}
 messages=${MESSAGES:-400}
 
@@ -26,27 +28,8 @@ delay=50
 
 # ---- tools ------------------------------------------------------------------
 
-# progress [TEXT]: on a terminal only
-progress() { [ ! -t 2 ] || printf '\r%-40s\r' "$*" >&2; }
-
-# Seconds since the machine started, with two decimals
-uptime() { cut -d ' ' -f 1 /proc/uptime; }
-
-# calculate EXPRESSION [ARGUMENT…]: in awk, as the array a
-calculate() {
-	calculate_what=$1
-	shift
-	awk "BEGIN { for (i = 1; i < ARGC; i++) a[i] = ARGV[i]
-		print $calculate_what }" "$@"
-}
-
 # note NAME VALUE: record a value of this round
 note() { echo "$2" >>"$tmp/$1.rounds"; }
-
-# middle: the median of the numbers on standard input
-middle() {
-	sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
-}
 
 # median NAME: of what was recorded
 median() { middle <"$tmp/$1.rounds"; }
@@ -61,9 +44,8 @@ ratio() {
 # How many messages have reached HipChat
 reached() { control GET rooms | jq '[.[].messages] | add'; }
 
-# How many wait in the outbox
-queued() { ls "$tmp/data/outbox/new" | wc -l | tr -d ' '; }
-drained() { [ "$(queued)" = 0 ]; }
+# The outbox of Apache's programs, for queued()
+box=$tmp/data
 
 slow_hipchat() {
 	control POST faults "{\"route\":\"notification\",\"fault\":\"delay\",
@@ -104,7 +86,7 @@ echo_round() {
 	note "delivered$1" "$(calculate '(a[2] - a[1]) / (a[4] - a[3])' \
 		"$round_before" "$round_now" "$round_start" "$(uptime)")"
 	[ -z "$1" ] || quick_hipchat
-	wait_for drained || die "still queued: $(queued)"
+	wait_for nothing_queued || die "still queued: $(queued)"
 	note "drain$1" "$(calculate 'a[2] - a[1]' "$round_end" "$(uptime)")"
 	round_now=$(reached)
 	[ $((round_now - round_before)) -ge "$(requests)" ] ||
@@ -154,7 +136,7 @@ install() {
 			{"event":"room_message","item":{"message":{
 			"date":"2016-05-26T15:32:43.700609+00:00","from":{
 			"id":351107,"mention_name":"Ada","name":"Ada"},
-			"id":"bench-0000000000","mentions":[],
+			"id":"bench-0000000000000000","mentions":[],
 			"message":"/echo hello world","type":"message"},
 			"room":{"id":$install_room,"name":"Bench $1",
 			"privacy":"public"}},"oauth_client_id":"$install_id",
@@ -220,9 +202,6 @@ done
 progress
 
 # ---- report -----------------------------------------------------------------
-
-# line TITLE VALUE RATIO [TARGET]
-line() { printf '%-36s %10s %10s   %s\n' "$1" "$2" "$3" "${4:-}"; }
 
 # row TITLE NAME [TARGET]: requests per second
 row() {

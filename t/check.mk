@@ -10,7 +10,7 @@ FUZZERS	:= $(patsubst t/fuzz/%.c,$B/fuzz/%,$(wildcard t/fuzz/*.c))
 $(TESTS):		LIBS = -lcurl -ldb $(CORE)
 $(EXAMPLES):		LIBS = -lcurl -ldb $(CORE)
 $(BENCHES):		LIBS = -static
-$B/t/bench/echo-direct:	LIBS = -lcurl -ldb $(CORE)
+$B/t/bench/echo-direct $B/t/bench/feed: LIBS = -lcurl -ldb $(CORE)
 
 $B/t/%: $B/obj/t/%.o $B/libdaemons.a $B/libhipchat.a
 	@mkdir -p $(@D)
@@ -25,7 +25,8 @@ $B/t/bench/%: $B/obj/t/bench/%.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
 
-$B/t/bench/echo-direct: $B/obj/t/bench/echo-direct.o $B/libhipchat.a
+$B/t/bench/echo-direct $B/t/bench/feed: $B/t/bench/%: $B/obj/t/bench/%.o \
+    $B/libhipchat.a
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
 
@@ -87,5 +88,6 @@ bench: built
 	@t/deps.sh bench
 	@$(MAKE) -s --no-print-directory $(BENCHES)
 	@B=$B t/bench.sh
+	@B=$B t/bench/courier.sh
 
 .PHONY: tests asan soak browser lint fuzz fuzzers powercut bench

@@ -1,8 +1,8 @@
 -- wrk script: POST webhooks, one after the other.
 -- Arguments: files as spend.c reads them; the first line is the Authorization
--- header, the rest the body, in which ten zeros make way for a number of this
--- script's own: no message id comes twice, or else the add-on would rightly
--- drop the message.
+-- header, the rest the body, in which sixteen zeros make way for a number of
+-- this script's own: no message id comes twice, or else the add-on would
+-- rightly drop the message.
 
 local threads = 0
 
@@ -19,7 +19,7 @@ function init(args)
 	for i, name in ipairs(args) do
 		local file = assert(io.open(name))
 		local header, before, after = file:read("*a")
-			:match("^([^\n]*)\n(.*)0000000000(.*)$")
+			:match("^([^\n]*)\n(.*)0000000000000000(.*)$")
 		file:close()
 		requests[i] = { before = before, after = after, headers = {
 			["Authorization"] = header,

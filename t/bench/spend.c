@@ -2,15 +2,16 @@
  * spend: what a CGI program costs, in CPU time and memory, with all that it
  * starts and leaves behind.
  *
- *	spend COUNT CLIENTS PROGRAM REQUEST...
+ *	spend [-r RATE] COUNT CLIENTS PROGRAM REQUEST...
  *
  * Runs the program COUNT times, CLIENTS at once, each time with the next of
  * the REQUEST files: its first line is the Authorization header, the rest the
- * body.  In a body ten zeros are replaced by a number that grows, from one
- * call of spend to the next too, so that no message id comes twice.  The
- * environment is the caller's.  Then it waits for what the program left
- * behind (the courier), whose parent it becomes, so that the kernel's own
- * accounts tell about that, too.
+ * body.  In a body, each sixteen zeros are replaced by the time in
+ * microseconds, so that no message id comes twice.  With -r, it runs not as
+ * often as it can, but so many times a second.  The environment is the
+ * caller's.  Then it waits for what the program left behind (the courier),
+ * whose parent it becomes, so that the kernel's own accounts tell about that,
+ * too.
  *
  * Prints four numbers: CPU time in microseconds, user and system, of all runs
  * of the program, and of what was left behind; and the largest resident sizes
@@ -35,7 +36,7 @@
 
 #define CLIENTS_MAX 64
 #define REQUEST_MAX 4096 /* so that it fits into a pipe */
-#define PLACEHOLDER "0000000000"
+#define PLACEHOLDER "0000000000000000"
 
 /* A run under way; pid 0: none. */
 struct client {
@@ -47,6 +48,16 @@ struct account {
 	long long us;
 	long kib;
 };
+
+/* In microseconds. */
+static long long
+now(clockid_t clock)
+{
+	struct timespec time;
+
+	clock_gettime(clock, &time);
+	return time.tv_sec * 1000000LL + time.tv_nsec / 1000;
+}
 
 /* Read the file to text, which has REQUEST_MAX + 1 bytes. */
 static void
@@ -66,17 +77,18 @@ read_request(const char *path, char *text)
 
 /* Take the header off into the environment, and number the body. */
 static char *
-prepare(const char *path, char *text, long serial)
+prepare(const char *path, char *text)
 {
-	char *body, *id, number[32];
+	char *body, *zeros, number[32];
 
 	read_request(path, text);
 	if ((body = strchr(text, '\n')) == NULL ||
-	    (id = strstr(body, PLACEHOLDER)) == NULL)
+	    strstr(body, PLACEHOLDER) == NULL)
 		errx(1, "%s: no request", path);
 	*body++ = '\0';
-	snprintf(number, sizeof(number), "%010ld", serial);
-	memcpy(id, number, strlen(PLACEHOLDER));
+	snprintf(number, sizeof(number), "%016lld", now(CLOCK_REALTIME));
+	while ((zeros = strstr(body, PLACEHOLDER)) != NULL)
+		memcpy(zeros, number, strlen(PLACEHOLDER));
 	snprintf(number, sizeof(number), "%zu", strlen(body));
 	if (setenv("HTTP_AUTHORIZATION", text, 1) != 0 ||
 	    setenv("CONTENT_LENGTH", number, 1) != 0)
@@ -173,27 +185,44 @@ reap(struct client *clients, long n, struct account *program,
 	return true;
 }
 
+/* Sleep until the run's time has come; rate 0: it has. */
+static void
+wait_for(long run, long rate, long long start)
+{
+	const long long us =
+	    rate > 0 ? start + run * 1000000LL / rate - now(CLOCK_MONOTONIC) : 0;
+
+	if (us > 0)
+		usleep((useconds_t)us);
+}
+
 int
 main(int argc, char *argv[])
 {
 	struct client clients[CLIENTS_MAX] = { { 0, -1 } }, *client;
 	struct account program = { 0, 0 }, left = { 0, 0 };
-	const long count = argc > 4 ? strtol(argv[1], NULL, 10) : 0;
-	const long n = argc > 4 ? strtol(argv[2], NULL, 10) : 0;
-	const long serial = (long)(time(NULL) % 100000) * 100000;
-	char text[REQUEST_MAX + 1];
+	const long long begun = now(CLOCK_MONOTONIC);
+	const long rate = argc > 2 && strcmp(argv[1], "-r") == 0 ?
+	    strtol(argv[2], NULL, 10) :
+	    0;
+	char **args = argv + (rate > 0 ? 2 : 0), text[REQUEST_MAX + 1];
+	const int requests = argc - (rate > 0 ? 2 : 0) - 4;
+	const long count = requests > 0 ? strtol(args[1], NULL, 10) : 0;
+	const long n = requests > 0 ? strtol(args[2], NULL, 10) : 0;
 	const char *body;
 	long run;
 
 	if (count < 1 || n < 1 || n > CLIENTS_MAX)
-		errx(2, "usage: spend COUNT CLIENTS PROGRAM REQUEST...");
+		errx(2, "usage: spend [-r RATE] COUNT CLIENTS PROGRAM "
+			"REQUEST...");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
 		err(1, "prctl");
 	for (run = 0; run < count; run++) {
-		body = prepare(argv[4 + run % (argc - 4)], text, serial + run);
+		wait_for(run, rate, begun);
 		while ((client = find(clients, n, 0)) == NULL)
 			reap(clients, n, &program, &left);
-		start(client, argv[3], body);
+		body = prepare(args[4 + run % requests], text);
+		start(client, args[3], body);
 	}
 	while (reap(clients, n, &program, &left))
 		;
