@@ -28,19 +28,6 @@ delay=50
 
 # ---- tools ------------------------------------------------------------------
 
-# note NAME VALUE: record a value of this round
-note() { echo "$2" >>"$tmp/$1.rounds"; }
-
-# median NAME: of what was recorded
-median() { middle <"$tmp/$1.rounds"; }
-
-# ratio NAME BASE: the median of the rounds' ratios, because what else the
-# machine does in a round affects both
-ratio() {
-	paste "$tmp/$1.rounds" "$tmp/$2.rounds" |
-		awk '{ printf "%.3f\n", $1 / $2 }' | middle
-}
-
 # How many messages have reached HipChat
 reached() { control GET rooms | jq '[.[].messages] | add'; }
 

@@ -10,14 +10,17 @@
 # their text, and so in the sink's log.
 #
 # A rate is the median of what arrived in each quarter of a second, from the
-# first arrival on.  No number makes this fail; a message that does not arrive
-# does, or one that arrives twice.
+# first arrival on; all is measured in turn, and the median of the rounds
+# counts.  No number makes this fail; a message that does not arrive does, or
+# one that arrives twice.
 #
-#	SECONDS_EACH=4 BACKLOG=100000 ROOMS=20000 t/bench/courier.sh
+#	COURIER_ROUNDS=3 COURIER_S=2 BACKLOG=100000 ROOMS=20000 \
+#		t/bench/courier.sh
 . t/lib/lib.sh
 . t/lib/courier.sh
 . t/bench/tools.sh
-seconds=${SECONDS_EACH:-4} backlog=${BACKLOG:-100000} rooms=${ROOMS:-20000}
+rounds=${COURIER_ROUNDS:-3} seconds=${COURIER_S:-2}
+backlog=${BACKLOG:-100000} rooms=${ROOMS:-20000}
 
 # Webhooks a second
 pace=20
@@ -180,18 +183,19 @@ stop() {
 	courier_pid=''
 }
 
-# keep PREFIX COUNT ROOMS ID…: have a courier deliver, while so many are kept in
-# the queue, and webhooks come; sets $kept, the number of the former
+# keep NAME COUNT: have a courier deliver, while so many are kept in the queue,
+# and webhooks come; sets $kept, the number of the former
+# shellcheck disable=SC2086 # one word an id
 keep() {
-	keep_prefix=$1 keep_count=$2 keep_rooms=$3
-	shift 3
-	: >"$tmp/up.log"
+	feed fill "$2" 1 $eight
 	start_courier --resident
 	hooks
-	feed "$keep_prefix" "$keep_count" "$keep_rooms" \
-		-k "$tmp/up.log" "$seconds" "$@"
+	feed fill "$2" 1 -k "$tmp/up.log" "$seconds" $eight
+	note "$1.ms" $(calculate 'sprintf("%.3f", a[1] / a[2] / 1000)' \
+		"$(spent)" "$(wc -l <"$tmp/up.log")")
 	wait "$hooks_pid" || die "a webhook failed: $(cat "$tmp/hooks.log")"
 	kept=$fed expected=$((expected + fed))
+	note "$1" "$(rate fill)"
 }
 
 # ---- set up -----------------------------------------------------------------
@@ -216,103 +220,110 @@ done
 
 # ---- measure ----------------------------------------------------------------
 
-# shellcheck disable=SC2086
-queued_row() {
-	progress "$1 queued"
+# queued_round COUNT
+queued_round() {
+	progress "round $round of $rounds: $1 queued"
 	begin
-	feed fill "$1" 1 $eight
-	queued_start=$(uptime)
-	courier --status
-	queued_status=$(calculate 'a[2] - a[1]' "$queued_start" "$(uptime)")
-	keep fill "$1" 1 $eight
+	keep "queued$1" "$1"
 	all_arrived fill="$kept"
-	queued_rate=$(rate fill) queued_p50=$(latency 50)
-	queued_p99=$(latency 99) queued_peak=$(peak)
-	queued_ms=$(calculate 'sprintf("%.3f", a[1] / a[2] / 1000)' \
-		"$(spent)" "$expected")
+	note "p50.$1" "$(latency 50)"
+	note "p99.$1" "$(latency 99)"
+	note "peak.$1" "$(peak)"
 	stop
 }
 
-# rooms_row N: one message in each, or all in one
-rooms_row() {
-	progress "$1 rooms"
+# rooms_round ROOMS: one message in each, or all in one
+rooms_round() {
+	progress "round $round of $rounds: $1 rooms"
 	begin
 	feed fill "$rooms" "$1" up1
 	expected=$rooms
 	start_courier --resident
 	all_arrived fill="$rooms"
-	rooms_rate=$(rate fill)
+	note "rooms$1" "$(rate fill)"
 	stop
 }
 
-# beside_row MESSAGES: so many wait for the other HipChat, in 1,024 rooms
+# beside_round NAME: 10,240 messages wait for the other HipChat, in 1,024 rooms
 # shellcheck disable=SC2086
-beside_row() {
-	progress 'two HipChats'
+beside_round() {
+	progress "round $round of $rounds: a HipChat $1"
 	begin
-	[ "$1" = 0 ] || feed other "$1" 32 $many
-	expected=$1
-	feed fill 1000 1 $eight
-	keep fill 1000 1 $eight
-	beside_rate=$(rate fill)
+	feed other 10240 32 $many
+	expected=10240
+	keep "$1" 1000
 }
 
-# rest_row MESSAGES: the other HipChat is well again
-rest_row() {
+# recover: the other HipChat is well again
+recover() {
 	courier --retry all
-	all_arrived fill="$kept" ${1:+"other=$1"}
+	all_arrived fill="$kept" other=10240
 	stop
 }
 
-queued_row 100
-few=$queued_rate few_ms=$queued_ms few_p50=$queued_p50 few_p99=$queued_p99
-queued_row 10000
-more=$queued_rate more_p50=$queued_p50 more_p99=$queued_p99
-queued_row "$backlog"
-rooms_row 1
-one_room=$rooms_rate
-rooms_row "$rooms"
-beside_row 0
-alone=$beside_rate
-rest_row
-end "$other_pid"
-beside_row 10240
-refused=$beside_rate
-start_sink other "${other_url##*:}"
-other_pid=$sink_pid
-rest_row 10240
-kill -STOP "$other_pid"
-beside_row 10240
-mute=$beside_rate
-kill -CONT "$other_pid"
-rest_row 10240
+# status_row: how long it takes to say what is queued
+# shellcheck disable=SC2086
+status_row() {
+	begin
+	feed fill "$backlog" 1 $eight
+	status_start=$(uptime)
+	courier --status
+	status_s=$(calculate 'a[2] - a[1]' "$status_start" "$(uptime)")
+}
+
+for round in $(seq "$rounds"); do
+	queued_round 100
+	queued_round 10000
+	queued_round "$backlog"
+	rooms_round 1
+	rooms_round "$rooms"
+	begin
+	keep alone 1000
+	all_arrived fill="$kept"
+	stop
+	end "$other_pid"
+	beside_round refused
+	start_sink other "${other_url##*:}"
+	other_pid=$sink_pid
+	recover
+	kill -STOP "$other_pid"
+	beside_round mute
+	kill -CONT "$other_pid"
+	recover
+done
+status_row
 progress
 
 # ---- report -----------------------------------------------------------------
 
-# against TITLE VALUE BASE [TARGET]
-against() {
-	line "$1" "$2" "$(calculate 'sprintf("%.3f", a[1] / a[2])' "$2" "$3")" \
-		"${4:-}"
-}
+# against TITLE NAME BASE [TARGET]
+against() { line "$1" "$(median "$2")" "$(ratio "$2" "$3")" "${4:-}"; }
 
+echo "the courier, median of $rounds rounds of $seconds s, $pace webhooks a second"
 echo
-line "the courier, $pace webhooks a second" 'per second' 'ratio' target
-against '100 queued' "$few" "$few"
-against '10000 queued' "$more" "$few"
-against "$backlog queued" "$queued_rate" "$few" 0.7
-against '1 room' "$one_room" "$one_room"
-against "$rooms rooms" "$rooms_rate" "$one_room" 0.7
-against 'a HipChat alone' "$alone" "$alone"
-against '  beside one that refuses' "$refused" "$alone" 0.9
-against '  beside one that does not answer' "$mute" "$alone" 0.9
+line 'delivered' 'per second' 'ratio' target
+against '100 queued' queued100 queued100
+against '10000 queued' queued10000 queued100
+against "$backlog queued" "queued$backlog" queued100 0.7
+against '1 room' rooms1 rooms1
+against "$rooms rooms" "rooms$rooms" rooms1 0.7
+against 'a HipChat alone' alone alone
+against '  beside one that refuses' refused alone 0.9
+against '  beside one that does not answer' mute alone 0.9
+echo
+line 'CPU time of a message' ms 'ratio' target
+against '100 queued' queued100.ms queued100.ms '0.12 ms'
+against "$backlog queued" "queued$backlog.ms" queued100.ms
+against 'a HipChat alone' alone.ms alone.ms
+against '  beside one that refuses' refused.ms alone.ms
+against '  beside one that does not answer' mute.ms alone.ms
 echo
 line 'webhook to an idle room, ms' p50 p99 target
-line '  beside 100 queued' "$few_p50" "$few_p99"
-line '  beside 10000 queued' "$more_p50" "$more_p99"
-line "  beside $backlog queued" "$queued_p50" "$queued_p99" 1000
+for count in 100 10000 "$backlog"; do
+	line "  beside $count queued" "$(median "p50.$count")" \
+		"$(median "p99.$count")" "$([ "$count" = 100 ] || echo 1000)"
+done
 echo
-line 'CPU time of a message, ms' "$queued_ms" '' 0.12
-line '  of few' "$few_ms"
-line "--status of $backlog, s" "$queued_status" '' 1
-line 'peak memory, KiB' "$queued_peak" '' 61440
+line "with $backlog queued" '' '' target
+line '  --status, s' "$status_s" '' 1
+line '  peak memory, KiB' "$(median "peak.$backlog")" '' 61440

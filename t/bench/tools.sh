@@ -16,9 +16,22 @@ calculate() {
 		print $calculate_what }" "$@"
 }
 
+# note NAME VALUE: record a value of this round
+note() { echo "$2" >>"$tmp/$1.rounds"; }
+
 # middle: the median of the numbers on standard input
 middle() {
 	sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+}
+
+# median NAME: of what was recorded
+median() { middle <"$tmp/$1.rounds"; }
+
+# ratio NAME BASE: the median of the rounds' ratios, because what else the
+# machine does in a round affects both
+ratio() {
+	paste "$tmp/$1.rounds" "$tmp/$2.rounds" |
+		awk '{ printf "%.3f\n", $1 / $2 }' | middle
 }
 
 # line TITLE VALUE RATIO [TARGET]
