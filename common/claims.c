@@ -125,20 +125,16 @@ int
 outbox_claim(struct outbox *box, const struct journal_place *place,
     struct outbox_message *msg)
 {
-	int status = journal_mark(place, "qc", 'c');
 	char *line;
+	int status = journal_take(place, "qc", 'c', &line);
 
 	memset(msg, 0, sizeof(*msg));
-	if (status == HTTP_CONFLICT || status == HTTP_NOT_FOUND) {
-		journal_release(place);
-		return HTTP_NOT_FOUND;
-	}
-	if (status != 0)
-		return status;
-	if ((status = journal_read(place, &line)) == 0)
+	if (status == 0) {
 		status = take_claimed(box, place, line, msg);
-	else
-		journal_mark(place, "c", 'q');
+	} else if (status == HTTP_CONFLICT || status == HTTP_NOT_FOUND) {
+		journal_release(place);
+		status = HTTP_NOT_FOUND;
+	}
 	free(line);
 	return status;
 }

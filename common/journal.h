@@ -125,7 +125,11 @@ int journal_read(const struct journal_place *place, char **line);
 /* Change the mark from one of these to another. */
 int journal_mark(const struct journal_place *place, const char *from, char to);
 
-/* The same, and blank the text. */
+/* The same, and read the line, with its new mark; free it in any case. */
+int journal_take(const struct journal_place *place, const char *from, char to,
+    char **line);
+
+/* Change the mark likewise, and blank the text. */
 int journal_blank(const struct journal_place *place, const char *from, char to);
 
 /* Make what was marked durable. */

@@ -71,39 +71,62 @@ write_back(const struct journal_place *place, const char *line, size_t len)
 
 /* Change the mark, if it is one of these, and blank the text or not. */
 static int
-change(const struct journal_place *place, const char *from, char to, bool blank)
+change(const struct journal_place *place, const char *from, char to, bool blank,
+    char **line)
 {
 	size_t text, len = place->len;
-	char *line;
-	int status = lock_mark(place, F_WRLCK);
+	int status = journal_read(place, line);
 
+	if (status == 0 && (**line == '\0' || strchr(from, **line) == NULL))
+		status = HTTP_CONFLICT;
 	if (status != 0)
 		return status;
-	status = journal_read(place, &line);
-	if (status == 0 && (*line == '\0' || strchr(from, *line) == NULL))
-		status = HTTP_CONFLICT;
-	if (status == 0) {
-		line[0] = to;
-		text = strcspn(line, "{");
-		if (blank)
-			memset(line + text, '\t', len - text);
-		status = write_back(place, line, blank ? len : 1);
-	}
-	free(line);
+	**line = to;
+	text = strcspn(*line, "{");
+	if (blank)
+		memset(*line + text, '\t', len - text);
+	return write_back(place, *line, blank ? len : 1);
+}
+
+static int
+change_locked(const struct journal_place *place, const char *from, char to,
+    bool blank, char **line)
+{
+	int status = lock_mark(place, F_WRLCK);
+
+	*line = NULL;
+	if (status != 0)
+		return status;
+	status = change(place, from, to, blank, line);
 	lock_mark(place, F_UNLCK);
 	return status;
 }
 
 int
+journal_take(const struct journal_place *place, const char *from, char to,
+    char **line)
+{
+	return change_locked(place, from, to, false, line);
+}
+
+int
 journal_mark(const struct journal_place *place, const char *from, char to)
 {
-	return change(place, from, to, false);
+	char *line;
+	const int status = change_locked(place, from, to, false, &line);
+
+	free(line);
+	return status;
 }
 
 int
 journal_blank(const struct journal_place *place, const char *from, char to)
 {
-	return change(place, from, to, true);
+	char *line;
+	const int status = change_locked(place, from, to, true, &line);
+
+	free(line);
+	return status;
 }
 
 int

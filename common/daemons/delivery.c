@@ -69,27 +69,32 @@ has_token(const struct known *known)
 	    known->token.expires > (int64_t)time(NULL);
 }
 
-/*
- * See that this is what the store says now.  Returns 0, HTTP_NOT_FOUND if it is
- * not installed, or another status of the store.
- */
+/* 0 if the store has not changed since; 409 (not logged) if it has. */
 static int
-look_up(struct desk *desk, const char *oauth_id, struct known *known)
+compare(struct desk *desk, const char *oauth_id, const struct known *known,
+    struct store_stamp *stamp)
 {
-	const struct installation old = known->inst;
-	struct store_stamp stamp;
-	int status = store_stamp(&desk->store, oauth_id, &stamp);
+	const int status = store_stamp(&desk->store, oauth_id, stamp);
 
 	if (status == HTTP_NOT_FOUND) /* the file: nobody was removed */
 		return HTTP_SERVICE_UNAVAILABLE;
-	if (status == 0 && memcmp(&stamp, &known->stamp, sizeof(stamp)) == 0)
-		return *known->inst.oauth_id != '\0' ? 0 : HTTP_NOT_FOUND;
-	if (status == 0)
-		status = store_find(&desk->store, oauth_id, &known->inst);
+	if (status == 0 && memcmp(stamp, &known->stamp, sizeof(*stamp)) != 0)
+		return HTTP_CONFLICT;
+	return status;
+}
+
+/* Read what the store says, as it was at the time of the stamp. */
+static int
+learn(struct desk *desk, const char *oauth_id, struct known *known,
+    const struct store_stamp *stamp)
+{
+	const struct installation old = known->inst;
+	const int status = store_find(&desk->store, oauth_id, &known->inst);
+
 	if (status != 0)
 		memset(known, 0, sizeof(*known));
 	if (status == 0 || status == HTTP_NOT_FOUND)
-		known->stamp = stamp;
+		known->stamp = *stamp;
 	if (status != 0)
 		return status;
 	if (strcmp(old.oauth_secret, known->inst.oauth_secret) != 0 ||
@@ -99,6 +104,23 @@ look_up(struct desk *desk, const char *oauth_id, struct known *known)
 	    store_find_token(&desk->store, oauth_id, &known->token) != 0)
 		known->token.text[0] = '\0';
 	return 0;
+}
+
+/*
+ * See that this is what the store says now.  Returns 0, HTTP_NOT_FOUND if it is
+ * not installed, or another status of the store.
+ */
+static int
+look_up(struct desk *desk, const char *oauth_id, struct known *known)
+{
+	struct store_stamp stamp;
+	const int status = compare(desk, oauth_id, known, &stamp);
+
+	if (status == HTTP_CONFLICT)
+		return learn(desk, oauth_id, known, &stamp);
+	if (status == 0 && *known->inst.oauth_id == '\0')
+		return HTTP_NOT_FOUND;
+	return status;
 }
 
 /* For a call of the tenant: see that what we know of it is up to date. */
@@ -348,18 +370,28 @@ removed(struct delivery *d)
 
 /* ---- call ---- */
 
+/* Learn what the store says now: are secret and URL still the same? */
+static bool
+is_same(struct desk *desk, struct tenant *tenant)
+{
+	const struct installation old = tenant->known->inst;
+	const struct installation *inst = &tenant->known->inst;
+
+	return refresh(desk, tenant) == 0 &&
+	    strcmp(old.oauth_secret, inst->oauth_secret) == 0 &&
+	    strcmp(old.api_url, inst->api_url) == 0;
+}
+
 /* The request is about to be sent: is the installation still what it was? */
 static bool
 may_send(void *owner)
 {
 	const struct delivery *d = owner;
 	struct tenant *tenant = d->lane->tenant;
-	const struct known before = *tenant->known;
+	struct store_stamp stamp;
 
-	return refresh(d->desk, tenant) == 0 &&
-	    strcmp(before.inst.oauth_secret,
-		tenant->known->inst.oauth_secret) == 0 &&
-	    strcmp(before.inst.api_url, tenant->known->inst.api_url) == 0;
+	return compare(d->desk, tenant->oauth_id, tenant->known, &stamp) == 0 ||
+	    is_same(d->desk, tenant);
 }
 
 static void
