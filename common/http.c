@@ -2,17 +2,26 @@
  * http: see http.h.
  */
 #include <limits.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "guard.h"
 #include "http.h"
 #include "log.h"
 #include "status.h"
+
+/* So many sockets are asked about at once. */
+#define EVENTS 64
+
+/* So many connections are open, those in use included, before one is closed. */
+#define CONNECTIONS 512L
 
 /* Longest part of a URL in a log line. */
 #define SHOWN_MAX 256
@@ -279,10 +288,48 @@ sure_multi(CURLMcode code)
 		need(NULL);
 }
 
+/* libcurl says which sockets it waits for, and how. */
+static int
+take_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
+{
+	const struct http_pool *pool = arg;
+	struct epoll_event event = { .data.fd = fd };
+
+	(void)easy;
+	(void)unused;
+	if (what & CURL_POLL_IN)
+		event.events |= EPOLLIN;
+	if (what & CURL_POLL_OUT)
+		event.events |= EPOLLOUT;
+	if (what == CURL_POLL_REMOVE) /* a closed one is out already */
+		epoll_ctl(pool->epoll, EPOLL_CTL_DEL, fd, NULL);
+	else if (epoll_ctl(pool->epoll, EPOLL_CTL_ADD, fd, &event) != 0 &&
+	    epoll_ctl(pool->epoll, EPOLL_CTL_MOD, fd, &event) != 0)
+		log_errno("a socket", "watching");
+	return 0;
+}
+
+/* ... and when it wants to be called besides; -1: not at all. */
+static int
+take_timer(CURLM *multi, long ms, void *arg)
+{
+	struct http_pool *pool = arg;
+
+	(void)multi;
+	pool->timer = ms >= 0 ? uptime_ms() + ms : INT64_MAX;
+	return 0;
+}
+
+/*
+ * With a few calls, curl_multi_perform() would do.  But it looks at every call,
+ * so those that get no answer would slow down the others.
+ */
 void
 http_pool_open(struct http_pool *pool)
 {
 	*pool = (struct http_pool){ .multi = need(curl_multi_init()),
+		.epoll = epoll_create1(EPOLL_CLOEXEC),
+		.timer = INT64_MAX,
 		.send_ms = HTTP_SEND_MS,
 		.answer_ms = HTTP_ANSWER_MS };
 	/* or libcurl keeps four for each call that is under way just now */
@@ -290,6 +337,19 @@ http_pool_open(struct http_pool *pool)
 	    HTTP_KEPT));
 	TAILQ_INIT(&pool->unsent);
 	TAILQ_INIT(&pool->sent);
+	if (pool->epoll < 0) {
+		log_errno("epoll", "opening");
+		need(NULL);
+	}
+	sure_multi(curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION,
+	    take_socket));
+	sure_multi(curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool));
+	sure_multi(
+	    curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, take_timer));
+	sure_multi(curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool));
+	/* or else it depends on the number of calls at the time */
+	sure_multi(
+	    curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS));
 }
 
 static struct http_calls *
@@ -383,6 +443,7 @@ http_pool_close(struct http_pool *pool)
 		http_free(call);
 	}
 	curl_multi_cleanup(pool->multi);
+	close(pool->epoll);
 }
 
 /* The call is over; if it got no answer, this is the outcome. */
@@ -453,16 +514,58 @@ late(struct http_pool *pool)
 	return end(call, CALL_TIMED_OUT);
 }
 
+/* Something has happened to a socket, or (CURL_SOCKET_TIMEOUT) it is time. */
+static void
+act(struct http_pool *pool, curl_socket_t fd, uint32_t events)
+{
+	int what = 0;
+
+	if (events & EPOLLIN)
+		what |= CURL_CSELECT_IN;
+	if (events & EPOLLOUT)
+		what |= CURL_CSELECT_OUT;
+	if (events & (EPOLLERR | EPOLLHUP))
+		what |= CURL_CSELECT_ERR;
+	sure_multi(
+	    curl_multi_socket_action(pool->multi, fd, what, &pool->running));
+}
+
+/* Do what libcurl wants to do by now: begin calls, above all. */
+static void
+act_in_time(struct http_pool *pool)
+{
+	if (pool->timer > uptime_ms())
+		return;
+	pool->timer = INT64_MAX;
+	act(pool, CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* See what happened on all sockets until now. */
+static void
+look_at_sockets(struct http_pool *pool)
+{
+	struct epoll_event events[EVENTS];
+	int i, n = EVENTS;
+	size_t left;
+
+	pool->looked = uptime_ms();
+	/* each call may have two: for both kinds of address */
+	for (left = 2 * pool->count; n == EVENTS && left > 0;
+	     left -= left < EVENTS ? left : EVENTS) {
+		n = epoll_wait(pool->epoll, events, EVENTS, 0);
+		for (i = 0; i < n; i++)
+			act(pool, events[i].data.fd, events[i].events);
+	}
+}
+
 struct http_call *
 http_pool_next(struct http_pool *pool)
 {
 	struct http_call *call = ended(pool);
-	int running;
 
 	if (call == NULL && pool->look) {
 		pool->look = false;
-		pool->looked = uptime_ms();
-		sure_multi(curl_multi_perform(pool->multi, &running));
+		look_at_sockets(pool);
 		call = ended(pool);
 	}
 	return call != NULL ? call : late(pool);
@@ -482,11 +585,16 @@ until_first(const struct http_calls *calls, int64_t ms)
 bool
 http_pool_wait(struct http_pool *pool, int fd, int64_t ms)
 {
-	struct curl_waitfd readable = { fd, CURL_WAIT_POLLIN, 0 };
+	struct pollfd fds[] = { { .fd = pool->epoll, .events = POLLIN },
+		{ .fd = fd, .events = POLLIN } };
 
+	act_in_time(pool);
 	ms = until_first(&pool->unsent, until_first(&pool->sent, ms));
-	sure_multi(curl_multi_poll(pool->multi, &readable, fd >= 0 ? 1 : 0,
-	    ms > 0 ? (int)ms : 0, NULL));
-	pool->look = true;
-	return readable.revents != 0;
+	if (pool->timer < INT64_MAX && pool->timer - uptime_ms() < ms)
+		ms = pool->timer - uptime_ms();
+	if (ms < 0 || (size_t)pool->running < pool->count)
+		ms = 0; /* one is over */
+	pool->looked = uptime_ms();
+	pool->look = poll(fds, 2, (int)ms) < 0 || fds[0].revents != 0;
+	return fds[1].revents != 0;
 }

@@ -95,10 +95,13 @@ TAILQ_HEAD(http_calls, http_call); /* the nearest deadline first */
  */
 struct http_pool {
 	CURLM *multi;
-	size_t count;	   /* calls under way */
-	int64_t send_ms;   /* HTTP_SEND_MS; may be changed before a call */
+	int epoll;	 /* of the sockets that libcurl waits for */
+	int64_t timer;	 /* when it wants to be called besides; or INT64_MAX */
+	int running;	 /* calls that were not over when it was called last */
+	size_t count;	 /* calls under way */
+	int64_t send_ms; /* HTTP_SEND_MS; may be changed before a call */
 	int64_t answer_ms; /* HTTP_ANSWER_MS, likewise */
-	bool look;	   /* we slept: see what happened on the sockets */
+	bool look;	   /* something has happened on the sockets */
 	int64_t looked;	   /* when we began to see about that */
 	struct http_calls unsent, sent;
 };
