@@ -104,7 +104,8 @@ keep(struct feed *feed, long number, const char *log, double seconds)
 		wake_courier(&feed->wake, WAKE_NEW);
 		clock_gettime(CLOCK_MONOTONIC, &now);
 	} while ((double)(now.tv_sec - start.tv_sec) +
-		(double)(now.tv_nsec - start.tv_nsec) / 1e9 < seconds);
+		(double)(now.tv_nsec - start.tv_nsec) / 1e9 <
+	    seconds);
 	return number;
 }
 
@@ -116,8 +117,9 @@ main(int argc, char *argv[])
 	long number = 0, count;
 
 	if (argc < 6)
-		errx(2, "usage: feed DATA_DIR PREFIX COUNT ROOMS "
-			"[-k LOG SECONDS] ID...");
+		errx(2,
+		    "usage: feed DATA_DIR PREFIX COUNT ROOMS "
+		    "[-k LOG SECONDS] ID...");
 	log_open("feed");
 	feed.prefix = argv[2];
 	count = strtol(argv[3], NULL, 10);

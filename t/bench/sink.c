@@ -135,8 +135,7 @@ static void
 hear(struct sink *sink, int fd)
 {
 	struct connection *c = sink->connections[fd];
-	const ssize_t n =
-	    read(fd, c->text + c->len, REQUEST_MAX - c->len);
+	const ssize_t n = read(fd, c->text + c->len, REQUEST_MAX - c->len);
 	const char *body;
 	size_t len;
 
@@ -166,8 +165,8 @@ watch(const struct sink *sink, int fd)
 static void
 meet(struct sink *sink)
 {
-	const int fd = accept4(sink->listener, NULL, NULL,
-	    SOCK_CLOEXEC | SOCK_NONBLOCK);
+	const int fd =
+	    accept4(sink->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	const int yes = 1;
 
 	if (fd < 0 || fd >= CONNECTIONS)

@@ -189,8 +189,9 @@ reap(struct client *clients, long n, struct account *program,
 static void
 wait_for(long run, long rate, long long start)
 {
-	const long long us =
-	    rate > 0 ? start + run * 1000000LL / rate - now(CLOCK_MONOTONIC) : 0;
+	const long long us = rate > 0 ?
+	    start + run * 1000000LL / rate - now(CLOCK_MONOTONIC) :
+	    0;
 
 	if (us > 0)
 		usleep((useconds_t)us);
@@ -213,8 +214,9 @@ main(int argc, char *argv[])
 	long run;
 
 	if (count < 1 || n < 1 || n > CLIENTS_MAX)
-		errx(2, "usage: spend [-r RATE] COUNT CLIENTS PROGRAM "
-			"REQUEST...");
+		errx(2,
+		    "usage: spend [-r RATE] COUNT CLIENTS PROGRAM "
+		    "REQUEST...");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
 		err(1, "prctl");
 	for (run = 0; run < count; run++) {
