@@ -239,23 +239,31 @@ take_line(struct journal_segment *s, struct journal_place *place,
 	return false;
 }
 
-/* Nothing can have come since we read to the end of all. */
-static bool
-is_unchanged(const struct journal_reader *r)
+enum news {
+	NONE,  /* nothing can have come since we read to the end of all */
+	LINES, /* of what we have, something may have grown */
+	OTHER, /* the current segment is one that we don't have */
+};
+
+static enum news
+news(const struct journal_reader *r)
 {
 	char path[JOURNAL_PATH_MAX];
 	const struct journal_segment *s;
+	enum news news = NONE;
 	struct stat sb;
 	size_t i;
 
 	for (i = 0; i + 1 < r->n; i++)
 		if (!r->segments[i]->read)
-			return false;
+			news = LINES;
 	journal_path(path, r->journal, "");
 	if (fstatat(r->journal->dir->fd, path, &sb, AT_SYMLINK_NOFOLLOW) != 0)
-		return true;
+		return news;
 	s = known(r, &sb);
-	return s != NULL && s->current && sb.st_size == (off_t)s->end;
+	if (s == NULL || !s->current)
+		return OTHER;
+	return sb.st_size == (off_t)s->end ? news : LINES;
 }
 
 /*
@@ -268,11 +276,13 @@ static bool
 read_on(struct journal_reader *r, size_t i)
 {
 	bool more = i < r->n;
+	enum news what;
 
 	if (!more) {
-		if (is_unchanged(r))
+		if ((what = news(r)) == NONE)
 			return false;
-		look_around(r);
+		if (what == OTHER)
+			look_around(r);
 		i = r->n > 0 ? r->n - 1 : 0;
 	}
 	if (r->n == 0)
