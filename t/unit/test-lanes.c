@@ -319,6 +319,7 @@ test_random(void)
 	struct lanes all;
 	size_t n = 0;
 	int i, wrong = 0;
+	bool moved;
 	char id[16];
 
 	srand(7);
@@ -331,8 +332,10 @@ test_random(void)
 			add(&all, id, 1 + rand() % 8, ++number);
 		}
 		if (rand() % 2 == 0 && (lane = lanes_next(&all)) != NULL) {
+			moved = rand() % 16 == 0;
 			if (lanes_at(&all, lane,
-				*lane->tenant->oauth_id < '4' ? one : two))
+				(*lane->tenant->oauth_id < '4') != moved ? one :
+									   two))
 				busy[n++] = lane;
 			else
 				lanes_again(&all, lane);
@@ -343,7 +346,7 @@ test_random(void)
 		for (size_t k = 0; k < n; k++)
 			if (busy[k] == lane)
 				busy[k] = busy[--n];
-		switch (rand() % 6) {
+		switch (rand() % 7) {
 		case 0:
 			lanes_later(&all, lane, now + rand() % 20, "later");
 			break;
@@ -353,6 +356,9 @@ test_random(void)
 		case 2:
 			lanes_unreached(&all, lane, now, now + rand() % 20,
 			    "down");
+			break;
+		case 3:
+			lanes_again(&all, lane);
 			break;
 		default: {
 			uint32_t *before = &last[*lane->tenant->oauth_id - '0']
