@@ -183,9 +183,9 @@ tidy(struct journal_reader *r)
 
 	if (size > LARGE ||
 	    (size > SMALL && journal_is_idle(r) &&
-		journal_quiet(r) > OUTBOX_SEEN_SECONDS))
+		journal_quiet(r) > SEEN_SECONDS))
 		journal_rotate(r);
-	journal_drop(r, OUTBOX_SEEN_SECONDS);
+	journal_drop(r, SEEN_SECONDS);
 }
 
 /* The same for the failed ones, which nobody else reads all the time. */
@@ -213,5 +213,5 @@ outbox_tidy(struct outbox *box)
 {
 	tidy(&box->reader);
 	tidy_failed(box);
-	seen_age(&box->seen, OUTBOX_SEEN_SECONDS, journal_oldest(&box->reader));
+	seen_age(&box->seen, SEEN_SECONDS, journal_oldest(&box->reader));
 }

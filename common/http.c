@@ -333,8 +333,8 @@ http_pool_open(struct http_pool *pool)
 		.send_ms = HTTP_SEND_MS,
 		.answer_ms = HTTP_ANSWER_MS };
 	/* or libcurl keeps four for each call that is under way just now */
-	sure_multi(curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS,
-	    HTTP_KEPT));
+	sure_multi(
+	    curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, HTTP_KEPT));
 	TAILQ_INIT(&pool->unsent);
 	TAILQ_INIT(&pool->sent);
 	if (pool->epoll < 0) {

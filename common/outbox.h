@@ -49,9 +49,6 @@
 #include "journal.h"
 #include "seen.h"
 
-/* Seconds in which, at least, the same message is not delivered twice. */
-#define OUTBOX_SEEN_SECONDS 600
-
 /* Sizes, terminating NUL included. */
 #define OUTBOX_ID_MAX 64
 #define OUTBOX_KEY_MAX 33

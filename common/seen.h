@@ -30,11 +30,13 @@ struct seen {
 void seen_init(struct seen *seen);
 void seen_free(struct seen *seen);
 
+/* For so long, at least, the same message is not delivered twice. */
+#define SEEN_SECONDS 600
+
 /*
  * A key is a text of any length; "" is never seen.  It was seen if that was at
  * most SEEN_SECONDS before or after.
  */
-#define SEEN_SECONDS 600
 void seen_add(struct seen *seen, const char *key, int64_t when);
 bool seen_has(const struct seen *seen, const char *key, int64_t when);
 

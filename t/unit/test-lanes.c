@@ -256,7 +256,7 @@ test_expiry_in_turns(void)
 {
 	struct lane *lanes[LANES_HOST_CALLS], *first, *lane;
 	struct lanes all;
-	char id[16];
+	char id[32];
 	int i;
 
 	lanes_open(&all);
