@@ -29,6 +29,15 @@ operators() {
 		courier --status
 		is "$rc" 0 "--status with odd notes of the courier's: $odd"
 	done
+	printf '{"waits":[{"host":"%s","until":9223372036854775806,
+		"error":"refused"},{"host":"b","until":9223372036854775806,
+		"error":"other"}]}' "${HIPCHAT#*://}" >"$box/waits.json"
+	is "$(state "[.[\"$a\", \"$c\"].lastError]")" \
+		'["HipChat answers 403: Forbidden","refused"]' \
+		'--status: a host that is down, and who has messages for it'
+	courier --once
+	is "$rc $(calls "$room3")" '0 1' \
+		'a courier takes such a wait over, however long it is'
 	cp -p "$tmp/saved.json" "$box/waits.json"
 	like "$report" "^$a +0 +2 +- +HipChat answers 403: " \
 		'--status: two have failed'

@@ -112,6 +112,7 @@ report_messages(struct json_object *report, const struct outbox *box,
 /* What a report on one installation, or on all of a host, waits for. */
 struct waiting {
 	struct json_object *report;
+	struct json_object *hosts; /* of installations, as far as looked up */
 	const struct store *st;
 };
 
@@ -127,20 +128,32 @@ add_wait(struct json_object *entry, const struct wait *wait)
 		json_add_string(entry, "lastError", wait->error);
 }
 
+/* The installation's host, looked up once; or "". */
+static const char *
+host_of(const struct waiting *w, const char *oauth_id)
+{
+	char host[HIPCHAT_HOST_MAX] = "";
+	struct json_object *known;
+	struct installation inst;
+
+	if (!json_object_object_get_ex(w->hosts, oauth_id, &known)) {
+		if (store_find(w->st, oauth_id, &inst) == 0)
+			hipchat_host(&inst, host);
+		json_add_string(w->hosts, oauth_id, host);
+		json_object_object_get_ex(w->hosts, oauth_id, &known);
+	}
+	return json_object_get_string(known);
+}
+
 /* Is it an installation at this host that has messages? */
 static bool
-is_held_up(const struct store *st, const char *oauth_id,
+is_held_up(const struct waiting *w, const char *oauth_id,
     struct json_object *entry, const char *host)
 {
-	char its_host[HIPCHAT_HOST_MAX];
-	struct installation inst;
 	int64_t queued;
 
-	if (json_positive(entry, "queued", &queued) != 1 ||
-	    store_find(st, oauth_id, &inst) != 0)
-		return false;
-	hipchat_host(&inst, its_host);
-	return strcmp(its_host, host) == 0;
+	return json_positive(entry, "queued", &queued) == 1 &&
+	    strcmp(host_of(w, oauth_id), host) == 0;
 }
 
 static void
@@ -156,7 +169,7 @@ report_wait(const struct wait *wait, void *arg)
 		return;
 	}
 	json_object_object_foreach (w->report, oauth_id, each) {
-		if (is_held_up(w->st, oauth_id, each, wait->host))
+		if (is_held_up(w, oauth_id, each, wait->host))
 			add_wait(each, wait);
 	}
 }
@@ -200,6 +213,17 @@ print_report(struct json_object *report, bool json)
 	}
 }
 
+/* Add to the report what all its installations wait for. */
+static void
+report_waits(struct json_object *report, const struct datadir *dir,
+    const struct store *st)
+{
+	struct waiting waiting = { report, json_new(), st };
+
+	waits_read(dir, report_wait, &waiting);
+	json_object_put(waiting.hosts);
+}
+
 int
 outboxctl_status(const struct config *cfg, bool json)
 {
@@ -216,7 +240,7 @@ outboxctl_status(const struct config *cfg, bool json)
 	    report_messages(report, &box, OUTBOX_QUEUE, "queued") &&
 	    report_messages(report, &box, OUTBOX_FAILED, "failed");
 	if (ok)
-		waits_read(&dir, report_wait, &(struct waiting){ report, &st });
+		report_waits(report, &dir, &st);
 	close_both(&dir, &box);
 	if (ok)
 		print_report(report, json);
