@@ -23,9 +23,6 @@
 #define HTTP_SEND_MS 5000
 #define HTTP_ANSWER_MS 60000
 
-/* Connections that a pool keeps open, at most. */
-#define HTTP_KEPT 256L
-
 #define HTTP_REPLY_MAX 262144 /* bytes of a body */
 
 struct http_request {
