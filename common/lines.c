@@ -86,6 +86,7 @@ line_read(const char *line, const struct journal_place *place,
 	const size_t len = strlen(line);
 
 	entry->place = *place;
+	entry->claimed = *line == 'c';
 	if (text == NULL) {
 		*entry->key = '\0';
 		entry->arrived = 0;

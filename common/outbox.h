@@ -94,6 +94,7 @@ struct outbox_entry {
 	int64_t room_id; /* 0: a removal */
 	char key[OUTBOX_KEY_MAX];
 	int64_t arrived; /* Unix time in s, from the id */
+	bool claimed;	 /* when it was read: its courier was killed */
 };
 
 struct outbox_message {

@@ -341,8 +341,12 @@ orphan() {
 	cp -p "$tmp/extra.db" "$box/installations.db"
 	queue "$gone" "$room6" orphan1
 	cp -p "$tmp/installed/installations.db" "$box/"
+	# one that a courier had claimed when it was removed, and was killed
+	echo "c m 1764030000123456789-1-0 $gone 1 - {\"notification\":{}}" \
+		>>"$box/outbox/queue"
 	courier
 	is "$rc $(queued) $(reason orphan1)" '0 0 not installed' 'orphan: it fails'
+	is "$(failed)" 1 'orphan: nothing is kept of one that was removed'
 	is "$(calls "$room6") $(tokens)" '0 0' 'orphan: HipChat is not asked'
 
 	# no installation at all: that is no removal

@@ -116,7 +116,7 @@ look(struct courier *c)
 {
 	const int64_t ttl = c->cfg.message_ttl, now = delivery_now();
 	struct outbox_entry entry;
-	struct item times;
+	struct item like;
 	int64_t age;
 	int status;
 
@@ -125,13 +125,14 @@ look(struct courier *c)
 		age = (int64_t)time(NULL) - entry.arrived;
 		if (age < 0) /* the clock was set back since */
 			age = 0;
-		times = (struct item){ .arrived = now - age * 1000,
+		like = (struct item){ .arrived = now - age * 1000,
 			.added = now,
+			.claimed = entry.claimed,
 			.expires = now + (age < ttl ? ttl - age : 0) * 1000 };
 		if (entry.kind == OUTBOX_REMOVAL)
-			times.not_before =
+			like.not_before =
 			    now + delivery_first_proof(age) * 1000;
-		lanes_add(&c->desk.lanes, &entry, &times);
+		lanes_add(&c->desk.lanes, &entry, &like);
 		c->desk.last_work = now;
 	}
 	return status == HTTP_NOT_FOUND;

@@ -500,7 +500,6 @@ meet(struct delivery *d, enum fate fate)
 
 	if (fate != FATE_DONE && fate != FATE_GRANTED)
 		why_not(d, why);
-	count(d, fate);
 	switch (fate) {
 	case FATE_DONE:
 		settle(d, OUTBOX_DONE, "delivered", "");
@@ -539,18 +538,37 @@ meet(struct delivery *d, enum fate fate)
 	}
 }
 
+/* Does the message wait in the outbox after this? */
+static bool
+is_kept(enum fate fate)
+{
+	return fate == FATE_LIMITED || fate == FATE_LATER ||
+	    fate == FATE_PERHAPS || fate == FATE_UNREACHED ||
+	    fate == FATE_AGAIN;
+}
+
+/* The call is over. */
+static void
+finish(struct delivery *d)
+{
+	const enum fate fate = fate_of(d->stage, d->call.outcome,
+	    d->call.reply.status, d->renewed);
+
+	count(d, fate);
+	/* a removal leaves what is claimed to us, and nothing is to be kept */
+	if (is_kept(fate) && is_removed(d->desk, d->lane->tenant))
+		settle(d, OUTBOX_DROPPED, "dropped", "removed");
+	else
+		meet(d, fate);
+}
+
 void
 delivery_finish(struct desk *desk)
 {
 	struct http_call *call;
-	struct delivery *d;
 
-	while ((call = http_pool_next(&desk->pool)) != NULL) {
-		d = call->owner;
-		meet(d,
-		    fate_of(d->stage, call->outcome, call->reply.status,
-			d->renewed));
-	}
+	while ((call = http_pool_next(&desk->pool)) != NULL)
+		finish(call->owner);
 }
 
 /* ---- claim ---- */

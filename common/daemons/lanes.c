@@ -345,7 +345,7 @@ pop_item(struct lane *lane)
 
 void
 lanes_add(struct lanes *all, const struct outbox_entry *entry,
-    const struct item *times)
+    const struct item *like)
 {
 	struct lane *lane = find_lane(all, entry->oauth_id, entry->room_id);
 	struct item *item = need(calloc(1, sizeof(*item)));
@@ -353,7 +353,7 @@ lanes_add(struct lanes *all, const struct outbox_entry *entry,
 
 	if (is_new)
 		lane = new_lane(all, entry->oauth_id, entry->room_id);
-	*item = *times;
+	*item = *like;
 	item->place = entry->place;
 	append_item(lane, item);
 	all->items++;

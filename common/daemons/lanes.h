@@ -82,7 +82,7 @@ struct item {
 	uint16_t failures;    /* calls that came to nothing */
 	uint16_t bad_answers; /* of them, as 5xx */
 	uint16_t timeouts;    /* of them, without an answer in time */
-	bool claimed;	      /* once, when its installation was there */
+	bool claimed;	      /* before, when its installation was there */
 };
 
 enum host_state { HOST_UP, HOST_DOWN, HOST_DUE, HOST_PROBING };
@@ -155,9 +155,9 @@ struct lanes {
 void lanes_open(struct lanes *all);
 void lanes_close(struct lanes *all);
 
-/* Add a message to its lane, with the times in this item. */
+/* Add a message to its lane; like says when, and if it was claimed. */
 void lanes_add(struct lanes *all, const struct outbox_entry *entry,
-    const struct item *times);
+    const struct item *like);
 
 /* Whatever has waited long enough goes on. */
 void lanes_tick(struct lanes *all, int64_t now);
