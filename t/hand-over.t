@@ -11,7 +11,7 @@ is_held() { [ "$(holder "$1" 2>&1)" = "$2" ]; }
 is_held_by_another() { ! is_held 1 "$worker" && [ "$(holder 1)" != '' ]; }
 is_at_work() { [ -n "$(couriers)" ]; }
 nobody_at_work() { ! is_at_work; }
-is_logged() { grep -Eq "$1" "$box/courier.log"; }
+is_logged() { grep -Eqs "$1" "$box/courier.log"; }
 
 # sent TEXT NAME=VALUE…: a webhook of a program with its own settings
 sent() {
