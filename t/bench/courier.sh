@@ -27,27 +27,27 @@ pace=20
 
 # ---- HipChats ---------------------------------------------------------------
 
-sinks=''
-# start_sink NAME [PORT]: it logs to $tmp/NAME.log; sets $sink_url and $sink_pid
+up_pid='' other_pid='' courier_pid=''
+
+# start_sink NAME [PORT]: it logs to $tmp/NAME.log; sets $sink_url and $NAME_pid
 start_sink() {
 	: >"$tmp/sink.url"
 	setsid "$B/t/bench/sink" "${2:-0}" "$tmp/$1.log" \
 		>"$tmp/sink.url" 2>>"$tmp/sink.err" </dev/null &
-	sink_pid=$!
-	sinks="$sinks $sink_pid"
-	wait_for said_or_gone "$tmp/sink.url" "$sink_pid"
+	eval "$1_pid=$!"
+	wait_for said_or_gone "$tmp/sink.url" $!
 	read -r sink_url <"$tmp/sink.url" ||
 		die "sink did not start: $(cat "$tmp/sink.err")"
 }
 
-stop_all() {
-	[ -z "${courier_pid:-}" ] || end "$courier_pid"
-	for stop_sink in $sinks; do
+# at the end, in the place of lib.sh's
+stop_hipchatd() {
+	[ -z "$courier_pid" ] || end "$courier_pid"
+	for stop_sink in $up_pid $other_pid; do
 		kill -CONT "$stop_sink" 2>/dev/null || continue
 		end "$stop_sink"
 	done
 }
-trap 'stop_all; clean_up' EXIT
 
 # join URL ID…: these are installed for all rooms of a HipChat
 join() {
@@ -132,8 +132,8 @@ all_arrived() {
 	for all_one; do
 		seq -f "${all_one%=*}-%.0f" 0 $((${all_one#*=} - 1))
 	done | sort | comm -13 "$tmp/ids" - >"$tmp/missing"
-	[ ! -s "$tmp/missing" ] && [ "$(wc -l <"$tmp/ids")" = "$expected" ] ||
-		die "missing: $(head -n 3 "$tmp/missing")"
+	[ ! -s "$tmp/missing" ] || die "missing: $(head -n 3 "$tmp/missing")"
+	[ "$(wc -l <"$tmp/ids")" = "$expected" ] || die 'some arrived twice'
 }
 
 # rate PREFIX: a second, while that was measured
@@ -191,8 +191,8 @@ keep() {
 	start_courier --resident
 	hooks
 	feed fill "$2" 1 -k "$tmp/up.log" "$seconds" $eight
-	note "$1.ms" $(calculate 'sprintf("%.3f", a[1] / a[2] / 1000)' \
-		"$(spent)" "$(wc -l <"$tmp/up.log")")
+	note "$1.ms" "$(calculate 'sprintf("%.3f", a[1] / a[2] / 1000)' \
+		"$(spent)" "$(wc -l <"$tmp/up.log")")"
 	wait "$hooks_pid" || die "a webhook failed: $(cat "$tmp/hooks.log")"
 	kept=$fed expected=$((expected + fed))
 	note "$1" "$(rate fill)"
@@ -206,7 +206,7 @@ cp "$B"/cgi-bin/* "$tmp/cgi-bin/"
 start_sink up
 up_url=$sink_url
 start_sink other
-other_url=$sink_url other_pid=$sink_pid
+other_url=$sink_url
 HIPCHAT="$up_url $other_url"
 eight=$(seq -f up%.0f 8) many=$(seq -f other%.0f 32)
 # shellcheck disable=SC2086 # one word an id
@@ -282,9 +282,9 @@ for round in $(seq "$rounds"); do
 	all_arrived fill="$kept"
 	stop
 	end "$other_pid"
+	other_pid=''
 	beside_round refused
 	start_sink other "${other_url##*:}"
-	other_pid=$sink_pid
 	recover
 	kill -STOP "$other_pid"
 	beside_round mute
@@ -299,6 +299,7 @@ progress
 # against TITLE NAME BASE [TARGET]
 against() { line "$1" "$(median "$2")" "$(ratio "$2" "$3")" "${4:-}"; }
 
+echo
 echo "the courier, median of $rounds rounds of $seconds s, $pace webhooks a second"
 echo
 line 'delivered' 'per second' 'ratio' target
