@@ -20,9 +20,6 @@
 /* So many sockets are asked about at once. */
 #define EVENTS 64
 
-/* So many connections are open, those in use included, before one is closed. */
-#define CONNECTIONS 512L
-
 /* Longest part of a URL in a log line. */
 #define SHOWN_MAX 256
 
@@ -332,6 +329,9 @@ http_pool_open(struct http_pool *pool)
 		.timer = INT64_MAX,
 		.send_ms = HTTP_SEND_MS,
 		.answer_ms = HTTP_ANSWER_MS };
+	/* or libcurl keeps four for each call that is under way just now */
+	sure_multi(
+	    curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, HTTP_KEPT));
 	TAILQ_INIT(&pool->unsent);
 	TAILQ_INIT(&pool->sent);
 	if (pool->epoll < 0) {
@@ -344,9 +344,6 @@ http_pool_open(struct http_pool *pool)
 	sure_multi(
 	    curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, take_timer));
 	sure_multi(curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool));
-	/* or else it is four times the number of calls at the time */
-	sure_multi(
-	    curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS));
 }
 
 static struct http_calls *

@@ -23,6 +23,12 @@
 #define HTTP_SEND_MS 5000
 #define HTTP_ANSWER_MS 60000
 
+/*
+ * A pool keeps connections open unless there are more, those in use included:
+ * so there must be more than calls under way, and fewer than descriptors.
+ */
+#define HTTP_KEPT 384L
+
 #define HTTP_REPLY_MAX 262144 /* bytes of a body */
 
 struct http_request {

@@ -554,30 +554,44 @@ test_many(const struct server *s)
 	http_pool_close(&pool);
 }
 
-#define SERVERS 8
-
-/* Several servers in turn, one call at a time: no connection is made twice. */
-static void
-test_kept(void)
+/* One call after the other, to all servers in turn, twice. */
+static int
+take_turns(struct http_pool *pool, struct server *servers, int n)
 {
-	struct server servers[SERVERS];
-	struct http_pool pool;
 	struct http_call call;
 	int i, connections = 0;
 
-	http_pool_open(&pool);
-	for (i = 0; i < SERVERS; i++)
-		server_start(&servers[i]);
-	for (i = 0; i < 2 * SERVERS; i++) {
-		run(&pool, &call, servers[i % SERVERS].origin, "/", NULL, NULL);
+	for (i = 0; i < 2 * n; i++) {
+		run(pool, &call, servers[i % n].origin, "/", NULL, NULL);
 		http_free(&call);
 	}
-	http_pool_close(&pool);
-	for (i = 0; i < SERVERS; i++) {
+	for (i = 0; i < n; i++)
 		connections += atomic_load(&servers[i].shared->connections);
+	return connections;
+}
+
+static void
+test_kept(const struct server *mute)
+{
+	static struct http_call calls[MANY];
+	struct server servers[6];
+	struct http_pool pool;
+	int i;
+
+	for (i = 0; i < 6; i++)
+		server_start(&servers[i]);
+	http_pool_open(&pool);
+	is_int(take_turns(&pool, servers, 6), 6,
+	    "a connection to each of six servers is kept");
+	for (i = 0; i < MANY; i++)
+		if (add(&pool, &calls[i], mute->origin, "/mute", NULL, NULL) !=
+		    0)
+			die("a call");
+	is_int(take_turns(&pool, servers, 6), 6,
+	    "... and while %d calls to another get no answer", MANY);
+	http_pool_close(&pool);
+	for (i = 0; i < 6; i++)
 		server_stop(&servers[i]);
-	}
-	is_int(connections, SERVERS, "connections to many servers are kept");
 }
 
 static void
@@ -677,7 +691,7 @@ main(void)
 	test_stopped(&server);
 	test_sent_again(&server);
 	test_many(&server);
-	test_kept();
+	test_kept(&server);
 	test_wait(&server);
 	test_stop_and_continue(&server);
 	server_stop(&server);
