@@ -53,8 +53,9 @@
  *
  * Faults, played in the order given
  *   POST /control/faults {"route","fault"} -> 201; "count" (default 1, -1
- *        until cleared), "room" (an id), "ms" (wait before it), "hold":true
- *        (wait for a release before it)
+ *        until cleared), "room" (an id), "text" (that the body contains; of
+ *        two faults the one without comes first), "ms" (wait before it),
+ *        "hold":true (wait for a release before it)
  *        route: capabilities, token, session, rooms, room, notification,
  *        message, history, installable
  *        fault: refuse, reset_before, reset_after, delay ("ms"), status

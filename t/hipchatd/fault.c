@@ -93,6 +93,7 @@ fault_add(struct fault **queue, struct json_object *o)
 	f->kind = kind;
 	f->route = copy_member(o, "route");
 	f->room = json_get_int(o, "room", 0);
+	f->text = copy_member(o, "text");
 	f->count = json_get_int(o, "count", 1);
 	f->ms = json_get_int(o, "ms", 0);
 	f->hold = json_get_bool(o, "hold", false);
@@ -122,13 +123,23 @@ copy(const char *s)
 	return s ? xstrdup(s) : NULL;
 }
 
+static bool
+is_meant(const struct fault *f, const char *route, int64_t room,
+	 const char *body)
+{
+	if (strcmp(f->route, route) || (f->room && f->room != room))
+		return false;
+	return f->text ? body && strstr(body, f->text) : !body;
+}
+
 struct fault *
-fault_take(struct fault **queue, const char *route, int64_t room)
+fault_take(struct fault **queue, const char *route, int64_t room,
+	   const char *body)
 {
 	struct fault *f, *one;
 
 	for (f = *queue; f; queue = &f->next, f = f->next)
-		if (!strcmp(f->route, route) && (!f->room || f->room == room))
+		if (is_meant(f, route, room, body))
 			break;
 	if (!f)
 		return NULL;
@@ -143,6 +154,7 @@ fault_take(struct fault **queue, const char *route, int64_t room)
 	*one = *f;
 	one->next = NULL;
 	one->route = copy(f->route);
+	one->text = copy(f->text);
 	one->header = copy(f->header);
 	one->location = copy(f->location);
 	one->body = copy(f->body);
@@ -156,6 +168,7 @@ fault_free(struct fault *f)
 	if (!f)
 		return;
 	free(f->route);
+	free(f->text);
 	free(f->header);
 	free(f->location);
 	free(f->body);

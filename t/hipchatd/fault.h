@@ -31,6 +31,7 @@ struct fault {
 	enum fault_kind kind;
 	char *route;
 	int64_t room;		/* 0: any */
+	char *text;		/* that the body has to contain; NULL: any */
 	int64_t count;		/* requests left; -1: until cleared */
 	int64_t ms;		/* waited before anything else */
 	bool hold;		/* and until POST /control/release */
@@ -50,9 +51,12 @@ struct fault {
  */
 const char *fault_add(struct fault **queue, struct json_object *o);
 
-/* The fault to be played for a request, for fault_free(), or NULL. */
+/*
+ * The fault to be played for a request, for fault_free(), or NULL.  body is
+ * NULL at first; when it is here, ask again for the faults that have a text.
+ */
 struct fault *fault_take(struct fault **queue, const char *route,
-			 int64_t room);
+			 int64_t room, const char *body);
 void fault_free(struct fault *f);
 void fault_clear(struct fault **queue);
 

@@ -90,6 +90,11 @@ faults() {
 	is "$status" 401 'the fault is for another room'
 	api GET /v2/room/Elsewhere
 	is "$status" 503 'for this one'
+	tell faults '{"route":"token","fault":"status","text":"bad","count":-1}'
+	for expected in bad:503 good:400 worse+bad:503; do
+		api POST /v2/oauth/token -d "${expected%:*}"
+		is "$status" "${expected#*:}" "the fault is for bad ones: $expected"
+	done
 	tell faults '{"route":"capabilities","fault":"nonsense"}'
 	refused 400 'unknown' 'no such fault'
 	tell faults '{"fault":"html"}'

@@ -140,7 +140,7 @@ begin(struct hipchatd *h, struct job *j, const char *method)
 		log_begin(&h->log, x);
 	if (j->route && j->route->name)
 		j->fault = fault_take(&h->faults, j->route->name,
-				      room_of(h, j));
+				      room_of(h, j), NULL);
 	j->releases = h->releases;
 	hipchatd_unlock(h);
 }
@@ -240,6 +240,18 @@ send_reply(struct hipchatd *h, struct job *j, struct reply *re)
 	return ok;
 }
 
+/* The fault in store for what is said. */
+static void
+take_fault_by_text(struct hipchatd *h, struct job *j)
+{
+	if (j->fault || !j->route || !j->route->name)
+		return;
+	hipchatd_lock(h);
+	j->fault = fault_take(&h->faults, j->route->name, room_of(h, j),
+			      buf_text(&j->rq->body));
+	hipchatd_unlock(h);
+}
+
 /* The request is here as a whole: answer it, or do what the fault says. */
 static enum MHD_Result
 finish(struct hipchatd *h, struct job *j)
@@ -309,6 +321,7 @@ on_request(void *arg, struct MHD_Connection *connection, const char *url,
 		*size = 0;
 		return j->received > DISCARD_LIMIT ? MHD_NO : MHD_YES;
 	}
+	take_fault_by_text(h, j);
 	return finish(h, j);
 }
 
