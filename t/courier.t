@@ -323,12 +323,12 @@ tokenless() {
 	# HipChat has removed it, without a word: so do we
 	fresh tokenless-refused
 	rm "$box/tokens.db"
-	fault '"route": "token", "fault": "status", "status": 401'
+	fault '"route": "token", "fault": "status", "status": 401, "count": 2'
 	queue "$a" "$room1" none1 none2
 	courier
 	nothing_left 'a secret that is refused'
-	is "$(said "$room1" none) $(tokens)" ' 1' \
-		'a secret that is refused: is not tried again'
+	is "$(said "$room1" none) $(tokens)" ' 2' \
+		'a secret that is refused: is tried once more'
 	like "$(cat "$box/courier.log")" ": dropped, room $room1 of $a, webhook m-[0-9 ]+: HipChat has removed the installation" \
 		'a secret that is refused: the log says why'
 	is "$(state "has(\"$a\")")" false \

@@ -20,6 +20,7 @@
 #define BACKOFF_FIRST 1000
 #define BACKOFF_LAST 60000
 #define LIMIT_LAST (LANES_WAIT_MAX * 1000)
+#define REFUSED_PAUSE 10000 /* as long as it may take to install */
 
 /* A message with so many bad answers goes behind the others of its room. */
 #define BAD_ANSWERS 5
@@ -346,13 +347,22 @@ unreached(struct delivery *d, const char *why)
 	free_delivery(d);
 }
 
-/* HipChat has removed the installation: so do we. */
+/*
+ * HipChat has removed the installation: so do we.  Unless it is being installed
+ * again: then HipChat has a new secret a while before we have it, and what is
+ * queued would be lost.
+ */
 static void
 removed(struct delivery *d)
 {
 	struct desk *desk = d->desk;
 	const struct known *known = d->lane->tenant->known;
 
+	if (d->stage == STAGE_TOKEN && !d->lane->first->refused) {
+		d->lane->first->refused = true;
+		later(d, REFUSED_PAUSE, "HipChat refuses a token");
+		return;
+	}
 	switch (remove_refused(&desk->store, &desk->box, &known->inst)) {
 	case 0:
 		settle(d, OUTBOX_DROPPED, "dropped",

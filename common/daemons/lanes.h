@@ -83,6 +83,7 @@ struct item {
 	uint16_t bad_answers; /* of them, as 5xx */
 	uint16_t timeouts;    /* of them, without an answer in time */
 	bool claimed;	      /* before, when its installation was there */
+	bool refused;	      /* a token for it, once */
 };
 
 enum host_state { HOST_UP, HOST_DOWN, HOST_DUE, HOST_PROBING };
