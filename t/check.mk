@@ -21,6 +21,16 @@ $B/t/unit/soak: $(patsubst %.c,$B/obj/%.o,t/unit/soak.c \
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
 
+$B/t/unit/stress: $(patsubst %.c,$B/obj/%.o,t/unit/stress.c \
+	    $(wildcard t/unit/soak/*.c t/unit/stress/*.c)) $B/libhipchat.a
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
+# echo, so that a shim can be put before its library
+$B/t/dynamic/echo: $B/obj/cgi-bin/echo.o $B/libhipchat.a
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ -ldb $(CORE)
+
 $B/t/bench/%: $B/obj/t/bench/%.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
@@ -30,7 +40,7 @@ $B/t/bench/echo-direct $B/t/bench/feed: $B/t/bench/%: $B/obj/t/bench/%.o \
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
 
-tests: $B/t/hipchatd $(TESTS) $(EXAMPLES)
+tests: $B/t/hipchatd $(TESTS) $(EXAMPLES) $B/t/dynamic/echo
 
 SAN	= -fsanitize=address,undefined -fno-sanitize-recover=undefined
 asan:
@@ -40,8 +50,8 @@ asan:
 
 # load and faults for minutes, and all deaths of couriers
 soak: built
-	@B=$B SOAK_S=60 KILLS=200 WEBHOOKS=2000 \
-	    prove -v -e t/run t/soak.t t/kill-courier.t
+	@B=$B SOAK_S=60 KILLS=200 WEBHOOKS=2000 STRESS_S=$${STRESS_S:-120} \
+	    prove -v -e t/run t/soak.t t/kill-courier.t t/stress.t
 
 # the stand-in's page, used in Chromium, which takes 300 MB to install
 browser: built

@@ -57,8 +57,7 @@ fill_disk(uint64_t *state)
 	pause_ms(50 + (int)dice(state, 200));
 }
 
-/* The name and parent of a process; false if there is none (any more). */
-static bool
+bool
 look_at(int pid, char name[64], int *parent)
 {
 	char path[64], line[512];

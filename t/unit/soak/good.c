@@ -50,8 +50,7 @@ expect(const char *what, int status, int expected, int other)
 
 /* ---- JSON ---- */
 
-/* A string below the answer's root; "" where there is none. */
-static void
+void
 copy_string(const char *json, const char *name, char *out, size_t size)
 {
 	struct json_object *doc = json_tokener_parse(json), *value;
@@ -91,12 +90,12 @@ base64url(char *out, const void *bytes, size_t len)
 	return n;
 }
 
-/* "Authorization: JWT ...", good for that many seconds. */
-static char *
-authorization(const char *id, const char *secret, int64_t room, int life)
+char *
+authorization(const char *id, const char *secret, int64_t room, int64_t then,
+    int life)
 {
 	static const char header[] = "{\"alg\":\"HS256\",\"typ\":\"JWT\"}";
-	const long long now = (long long)time(NULL);
+	const long long now = (long long)then;
 	char *claims = text(
 	    "{\"iss\":\"%s\",\"iat\":%lld,\"exp\":%lld,"
 	    "\"context\":{\"room_id\":%lld}}",
@@ -135,7 +134,7 @@ int
 post_webhook(const char *id, const char *secret, int64_t room,
     const char *message, int life)
 {
-	char *header = authorization(id, secret, room, life);
+	char *header = authorization(id, secret, room, time(NULL), life);
 	char *body = webhook(id, room, message);
 	const int status =
 	    status_of(request(soak.addon, "POST", "/echo", header, body));

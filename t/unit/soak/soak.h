@@ -120,8 +120,18 @@ int status_of(struct answer answer);
  */
 void expect(const char *what, int status, int expected, int other);
 
+/* A string at the top level of a JSON text; "" if there is none. */
+void copy_string(const char *json, const char *name, char *out, size_t size);
+
 /* A number at the top level of a JSON text; 0 if there is none. */
 int64_t get_number(const char *json, const char *name);
+
+/*
+ * "Authorization: JWT ..." with CR LF, for free(): made then, Unix time, and
+ * good for life seconds.
+ */
+char *authorization(const char *id, const char *secret, int64_t room,
+    int64_t then, int life);
 
 /* The body of a webhook, for free(). */
 char *webhook(const char *id, int64_t room, const char *message);
@@ -152,6 +162,9 @@ void *run_client(void *client);
 
 /* Fill the disk for a moment. */
 void fill_disk(uint64_t *state);
+
+/* The name and parent of a process; false if there is none (any more). */
+bool look_at(int pid, char name[64], int *parent);
 
 /* Kill a process of ours, chosen at random. */
 void kill_one(uint64_t *state);
