@@ -258,7 +258,27 @@ is_meant(const char *id, const struct outbox_entry *entry)
 	    (strcmp(id, entry->id) == 0 || strcmp(id, entry->oauth_id) == 0);
 }
 
-/* Queue failed messages again; returns how many, or -1. */
+/* How many have failed; 0 if that can't be read, which is logged. */
+static int
+count_failed(const struct outbox *box)
+{
+	struct outbox_reader reader;
+	struct outbox_entry entry;
+	bool claimed;
+	int n = 0;
+
+	if (outbox_read_begin(&reader, box, OUTBOX_FAILED) != 0)
+		return 0;
+	while (outbox_read_next(&reader, &entry, &claimed) == 0)
+		n++;
+	outbox_read_end(&reader);
+	return n;
+}
+
+/*
+ * Queue failed messages again; returns how many, or -1.  Those that fail again
+ * meanwhile stay failed, or this might never end.
+ */
 static int
 retry_failed(struct outbox *box, const char *id)
 {
@@ -266,11 +286,12 @@ retry_failed(struct outbox *box, const char *id)
 	struct outbox_reader reader;
 	struct outbox_entry entry;
 	bool claimed;
-	int n = 0;
+	int n = 0, left = count_failed(box);
 
 	if (outbox_read_begin(&reader, box, OUTBOX_FAILED) != 0)
 		return -1;
-	while (outbox_read_next(&reader, &entry, &claimed) == 0)
+	for (; left > 0 && outbox_read_next(&reader, &entry, &claimed) == 0;
+	     left--)
 		if ((strcmp(id, "all") == 0 || is_meant(id, &entry)) &&
 		    outbox_retry(box, &entry, new_id) == 0)
 			n++;
