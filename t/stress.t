@@ -110,7 +110,8 @@ ADDON=$ADDON SOAK_APACHE=$apache_pid SOAK_DATA=$tmp/data \
 	HIPCHAT=$HIPCHAT HIPCHAT_PORT=$port HIPCHAT_ALIAS=$alias \
 	HIPCHAT2=$other HIPCHAT2_PORT=$other_port \
 	STRESS_CONF=$tmp/conf/hipchat.conf STRESS_STARTER=$tmp/start-courier \
-	WORLD=$tmp/world STRESS_S=${STRESS_S:-8} \
+	WORLD=$tmp/world WORLD_SHIM=$tmp/world.so ASAN_OPTIONS=$link_order \
+	STRESS_S=${STRESS_S:-8} \
 	"$B/t/unit/stress" >"$tmp/stress.out"
 rc=$?
 sed 's/^ok \([0-9]*\) - /    ok \1 - /; s/^not ok /    not ok /

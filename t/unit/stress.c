@@ -22,6 +22,7 @@
  *	HIPCHAT_PORT, HIPCHAT2_PORT	where they listen
  *	STRESS_CONF, STRESS_STARTER, WORLD	files: the settings; what starts
  *			a courier; what the shim reads (shim/world.h)
+ *	WORLD_SHIM	the shim
  *	STRESS_ETC	1 if /etc is ours alone
  *	STRESS_S	seconds of trouble
  *	STRESS_SEED	for the same trouble again, if not the same timing
@@ -132,7 +133,7 @@ report(void)
 	int i;
 
 	for (i = 0; i < stress.speaker_count; i++)
-		said += stress.speakers[i].said_count;
+		said += atomic_load(&stress.speakers[i].said_count);
 	diag(
 	    "%zu messages; %d installations, %d again, %d removals; "
 	    "%d couriers killed, %d stopped, %d programs killed; "

@@ -291,17 +291,23 @@ operate(const char *option, const char *arg)
 	pid_t pid;
 
 	see_failed();
+	see_log();
 	if ((pid = fork()) < 0)
 		die("fork");
 	if (pid == 0) {
 		be_owner();
-		if (freopen("/dev/null", "w", stdout) != NULL)
+		setenv("LD_PRELOAD", getenv("WORLD_SHIM"), 1);
+		if (freopen("/dev/null", "w", stdout) != NULL &&
+		    freopen("/dev/null", "w", stderr) != NULL)
 			execl(soak.courier, "courier", option, arg,
 			    (char *)NULL);
 		_exit(127);
 	}
-	if (waitpid(pid, &status, 0) != pid || status != 0)
+	/* 1: there is nothing that has failed, or waits */
+	if (waitpid(pid, &status, 0) != pid ||
+	    (status != 0 && WEXITSTATUS(status) != 1))
 		remark("courier %s %s: status %d", option, arg, status);
+	see_log();
 	return status;
 }
 
@@ -370,7 +376,13 @@ make_up(bool all)
 void
 make_trouble(uint64_t *state)
 {
+	int64_t seen = now_ms();
+
 	while (now_ms() < soak.end) {
+		if (now_ms() - seen > 3000) {
+			see_log();
+			seen = now_ms();
+		}
 		make_some(dice(state, 16), state);
 		pause_ms((int)dice(state, 120));
 		make_up(false);

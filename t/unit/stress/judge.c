@@ -42,8 +42,9 @@ for_each(void (*take)(struct message *m, void *arg), void *arg)
 	size_t k;
 
 	for (i = 0; i < stress.speaker_count; i++)
-		for (k = 0; k < stress.speakers[i].said_count; k++)
-			take(stress.speakers[i].said[k], arg);
+		for (k = 0; k < atomic_load(&stress.speakers[i].said_count);
+		     k++)
+			take(atomic_load(&stress.speakers[i].said[k]), arg);
 }
 
 /* The message with this text; or NULL. */
@@ -58,9 +59,9 @@ find_message(const char *words)
 	    number < 0 || number >= stress.speaker_count)
 		return NULL;
 	s = &stress.speakers[number];
-	if (serial < 0 || (size_t)serial >= s->said_count)
+	if (serial < 0 || (size_t)serial >= atomic_load(&s->said_count))
 		return NULL;
-	m = s->said[serial];
+	m = atomic_load(&s->said[serial]);
 	return strcmp(m->text, words) == 0 ? m : NULL;
 }
 
@@ -243,7 +244,7 @@ see_log_line(const char *line)
 	m->excused |= strstr(line, "no answer: ") != NULL;
 }
 
-static void
+void
 see_log(void)
 {
 	static const char *const names[] = { "courier.log.1", "courier.log" };
@@ -663,8 +664,9 @@ count_disordered(void)
 
 	for (i = 0; i < stress.speaker_count; i++) {
 		last = NULL;
-		for (k = 0; k < stress.speakers[i].said_count; k++) {
-			m = stress.speakers[i].said[k];
+		for (k = 0; k < atomic_load(&stress.speakers[i].said_count);
+		     k++) {
+			m = atomic_load(&stress.speakers[i].said[k]);
 			if (m->seen == 0 || m->failed || m->behind)
 				continue;
 			if (last == NULL || last->inst != m->inst ||

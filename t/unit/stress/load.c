@@ -39,6 +39,8 @@ add_speaker(int hipchat, int64_t room)
 	struct speaker *s = &stress.speakers[stress.speaker_count];
 
 	s->number = stress.speaker_count++;
+	if ((s->said = calloc(SAID_MAX, sizeof(*s->said))) == NULL)
+		die("calloc");
 	s->hipchat = hipchat;
 	s->room = room != 0 ? room : new_room(hipchat);
 	return s;
@@ -190,12 +192,14 @@ say_it(struct speaker *s, const char *what)
 		die("calloc");
 	m->inst = s->inst;
 	m->room = s->room;
-	m->serial = (int)s->said_count;
+	m->serial = (int)atomic_load(&s->said_count);
 	m->from = now_us();
 	snprintf(m->text, sizeof(m->text), "s%d-%d-%s", s->number, m->serial,
 	    what);
-	s->said = room_for(s->said, s->said_count, sizeof(struct message *));
-	s->said[s->said_count++] = m;
+	if (m->serial == SAID_MAX)
+		die("too many messages");
+	atomic_store(&s->said[m->serial], m);
+	atomic_fetch_add(&s->said_count, 1);
 	for (i = 0; i < ATTEMPTS && status != 204; i++) {
 		m->repeated = i > 0;
 		status = post_text(s, m->text);

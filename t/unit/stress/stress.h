@@ -14,6 +14,7 @@
 #define POISON_400 "POISON4"
 
 #define TENANTS_MAX 4096
+#define SAID_MAX 65536
 #define JUMPS_MAX 4096
 #define KILLS_MAX 4096
 
@@ -87,8 +88,8 @@ struct speaker {
 	struct inst *inst;
 	bool owner; /* of the installation: installs it again */
 	bool guest; /* installs and removes, again and again */
-	struct message **said;
-	size_t said_count;
+	struct message *_Atomic *said; /* SAID_MAX, read by others meanwhile */
+	_Atomic size_t said_count;
 };
 
 extern struct stress {
@@ -183,6 +184,9 @@ bool await(bool (*is)(const void *arg), const void *arg);
 
 /* Take notice of what is in the list of the failed ones. */
 void see_failed(void);
+
+/* ... and of the courier's log, before that is rotated. */
+void see_log(void);
 
 /* Find out what became of each message. */
 void find_out(void);
