@@ -52,13 +52,23 @@ delivery_now(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* "ID: WHAT, room 7 of INSTALLATION, webhook W", and perhaps why. */
+/*
+ * "ID: WHAT, room 7 of INSTALLATION, webhook W" or, of a removal that HipChat
+ * has to prove, "ID: WHAT, removal of INSTALLATION", and perhaps why.
+ */
 static void
 tell(const struct delivery *d, const char *what, const char *why)
 {
-	log_line("%s: %s, room %" PRId64 " of %s, webhook %s%s%s", d->msg.id,
-	    what, d->lane->room_id, d->lane->tenant->oauth_id, d->msg.webhook,
-	    *why != '\0' ? ": " : "", why);
+	const struct lane *lane = d->lane;
+	const char *colon = *why != '\0' ? ": " : "";
+
+	if (lane->room_id == 0)
+		log_line("%s: %s, removal of %s%s%s", d->msg.id, what,
+		    lane->tenant->oauth_id, colon, why);
+	else
+		log_line("%s: %s, room %" PRId64 " of %s, webhook %s%s%s",
+		    d->msg.id, what, lane->room_id, lane->tenant->oauth_id,
+		    d->msg.webhook, colon, why);
 }
 
 /* ---- what the store says ---- */
@@ -469,7 +479,7 @@ not_removed(struct delivery *d)
 	if (next > 0)
 		later(d, next * 1000, "HipChat still grants a token");
 	else
-		settle(d, OUTBOX_DROPPED, "not removed",
+		settle(d, OUTBOX_DROPPED, "given up",
 		    "HipChat still grants a token");
 }
 
