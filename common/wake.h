@@ -66,7 +66,8 @@ enum wake_word {
 	WAKE_DISAGREE = 8, /* senders have different settings */
 };
 
-/* How a courier was started; as a number, the byte that it locks if it waits. */
+/* How a courier was started; as a number, the byte that it locks while it
+ * waits. */
 enum wake_role {
 	WAKE_SENDER,   /* by a sender, with its settings */
 	WAKE_RESIDENT, /* by the system; stays without work */

@@ -652,8 +652,8 @@ count_late_posts(void)
 }
 
 /*
- * What a speaker said to one installation arrives in that order.  Exempt is what
- * was set behind others, and what an operator has put into the queue again.
+ * What a speaker said to one installation arrives in that order.  Exempt is
+ * what was set behind others, and what an operator has queued again.
  */
 int
 count_disordered(void)
