@@ -155,7 +155,7 @@ under_way() {
 		"courier: its environment has nothing of the request's"
 	# in case it crashes in the middle of it
 	worker=$(courier_pid)
-	kill -SEGV "$worker"
+	kill -ABRT "$worker"
 	ok 'courier: one that crashes has a successor' \
 		wait_for has_successor "$worker"
 	for pid in $(couriers_by_name | cut -d ' ' -f 1); do
