@@ -88,7 +88,7 @@ log_errno(const char *object, const char *what)
 
 	log_line("%s: %s: %s", object, what, strerror(err));
 	return err == ENOSPC || err == EDQUOT || err == EMFILE ||
-		err == ENFILE ?
+		err == ENFILE || err == ENOMEM ?
 	    HTTP_SERVICE_UNAVAILABLE :
 	    HTTP_INTERNAL_SERVER_ERROR;
 }

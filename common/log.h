@@ -29,8 +29,9 @@ void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
  * Log that what was done to the object failed, and why, from errno.  Returns
- * HTTP_SERVICE_UNAVAILABLE if the disk is full or there are no descriptors
- * left, else HTTP_INTERNAL_SERVER_ERROR.
+ * HTTP_SERVICE_UNAVAILABLE if the disk is full, or descriptors or memory are
+ * short (so says Berkeley DB of a full disk if its cache is full, too), else
+ * HTTP_INTERNAL_SERVER_ERROR.
  */
 int log_errno(const char *object, const char *what);
 

@@ -233,6 +233,35 @@ test_failing(const struct step *step, int error, int status)
 	    step->name, strerror(error), n, status);
 }
 
+/* Larger than Berkeley DB's cache, which it can't write: that takes it some
+ * seconds to say. */
+static void
+test_large(void)
+{
+	struct installation inst;
+	struct capture log;
+	struct scratch s;
+	int i, status;
+
+	scratch_open(&s);
+	for (i = 0; i < 140; i++) {
+		inst = sample(i, 1);
+		memset(inst.api_url + 27, 'x', STORE_URL_MAX - 28);
+		inst.api_url[STORE_URL_MAX - 1] = '\0';
+		if (put_over(&s.st, &inst) != 0)
+			die(s.dir);
+	}
+	disk.error = ENOSPC;
+	capture_start(&log);
+	disk.left = 10;
+	status = sample_put(&s.st, 300, 1);
+	disk.left = -1;
+	capture_stop(&log);
+	if (!is_int(status, 503, "a large store: a full disk is 503"))
+		diag("%s", log.text);
+	scratch_close(&s);
+}
+
 static void
 test_token_cache(void)
 {
@@ -657,6 +686,7 @@ main(void)
 			test_failing(&steps[step], errors[i].error,
 			    errors[i].status);
 	test_token_cache();
+	test_large();
 	test_full();
 	test_whole_damage();
 	test_pages();
