@@ -146,8 +146,7 @@ outbox_read_begin(struct outbox_reader *r, const struct outbox *box,
 }
 
 int
-outbox_read_next(struct outbox_reader *r, struct outbox_entry *entry,
-    bool *claimed)
+outbox_read_next(struct outbox_reader *r, struct outbox_entry *entry)
 {
 	struct journal_place place;
 	const char *line;
@@ -156,7 +155,6 @@ outbox_read_next(struct outbox_reader *r, struct outbox_entry *entry,
 	do
 		status = journal_next(&r->journal, &place, &line);
 	while (status == 0 && line_read(line, &place, entry) != LINE_OPEN);
-	*claimed = status == 0 && *line == 'c';
 	return status;
 }
 

@@ -94,7 +94,7 @@ struct outbox_entry {
 	int64_t room_id; /* 0: a removal */
 	char key[OUTBOX_KEY_MAX];
 	int64_t arrived; /* Unix time in s, from the id */
-	bool claimed;	 /* when it was read: its courier was killed */
+	bool claimed;	 /* when it was read, by a courier that may be dead */
 };
 
 struct outbox_message {
@@ -203,8 +203,7 @@ int outbox_read_begin(struct outbox_reader *r, const struct outbox *box,
     enum outbox_list list);
 
 /* The next one that is not settled; 404: that was all (not logged). */
-int outbox_read_next(struct outbox_reader *r, struct outbox_entry *entry,
-    bool *claimed);
+int outbox_read_next(struct outbox_reader *r, struct outbox_entry *entry);
 
 /*
  * After a 0, call outbox_release().  Returns 404 (not logged) if it has been

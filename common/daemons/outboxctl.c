@@ -89,11 +89,9 @@ report_messages(struct json_object *report, const struct outbox *box,
 	struct outbox_reader reader;
 	struct outbox_entry found;
 	struct outbox_message msg;
-	bool claimed;
 	int status = outbox_read_begin(&reader, box, list);
 
-	while (
-	    status == 0 && outbox_read_next(&reader, &found, &claimed) == 0) {
+	while (status == 0 && outbox_read_next(&reader, &found) == 0) {
 		if (found.kind != OUTBOX_MESSAGE)
 			continue;
 		entry = entry_of(report, found.oauth_id);
@@ -264,12 +262,11 @@ count_failed(const struct outbox *box)
 {
 	struct outbox_reader reader;
 	struct outbox_entry entry;
-	bool claimed;
 	int n = 0;
 
 	if (outbox_read_begin(&reader, box, OUTBOX_FAILED) != 0)
 		return 0;
-	while (outbox_read_next(&reader, &entry, &claimed) == 0)
+	while (outbox_read_next(&reader, &entry) == 0)
 		n++;
 	outbox_read_end(&reader);
 	return n;
@@ -285,13 +282,11 @@ retry_failed(struct outbox *box, const char *id)
 	char new_id[OUTBOX_ID_MAX];
 	struct outbox_reader reader;
 	struct outbox_entry entry;
-	bool claimed;
 	int n = 0, left = count_failed(box);
 
 	if (outbox_read_begin(&reader, box, OUTBOX_FAILED) != 0)
 		return -1;
-	for (; left > 0 && outbox_read_next(&reader, &entry, &claimed) == 0;
-	     left--)
+	for (; left > 0 && outbox_read_next(&reader, &entry) == 0; left--)
 		if ((strcmp(id, "all") == 0 || is_meant(id, &entry)) &&
 		    outbox_retry(box, &entry, new_id) == 0)
 			n++;
@@ -304,12 +299,11 @@ drop(struct outbox *box, enum outbox_list list, const char *id)
 {
 	struct outbox_reader reader;
 	struct outbox_entry entry;
-	bool claimed;
 	int n = 0;
 
 	if (outbox_read_begin(&reader, box, list) != 0)
 		return -1;
-	while (outbox_read_next(&reader, &entry, &claimed) == 0)
+	while (outbox_read_next(&reader, &entry) == 0)
 		if (is_meant(id, &entry) && outbox_drop(&entry) == 0)
 			n++;
 	return outbox_read_end(&reader) == 0 ? n : -1;
@@ -321,11 +315,11 @@ is_any_queued(const struct outbox *box)
 {
 	struct outbox_reader reader;
 	struct outbox_entry entry;
-	bool any, claimed;
+	bool any;
 
 	if (outbox_read_begin(&reader, box, OUTBOX_QUEUE) != 0)
 		return false;
-	any = outbox_read_next(&reader, &entry, &claimed) == 0;
+	any = outbox_read_next(&reader, &entry) == 0;
 	outbox_read_end(&reader);
 	return any;
 }

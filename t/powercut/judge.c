@@ -235,12 +235,11 @@ list_texts(struct scene *s, enum outbox_list list, FILE *out)
 	struct outbox_reader reader;
 	struct outbox_message msg;
 	struct outbox_entry entry;
-	bool claimed;
 	int status;
 
 	if (outbox_read_begin(&reader, &s->outbox, list) != 0)
 		return; /* it has said why */
-	while ((status = outbox_read_next(&reader, &entry, &claimed)) == 0)
+	while ((status = outbox_read_next(&reader, &entry)) == 0)
 		if (outbox_read_message(&entry, &msg) == 0) {
 			add_text(msg.notification, out);
 			outbox_release(&msg);

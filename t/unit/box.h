@@ -102,15 +102,14 @@ texts(const struct outbox *box, enum outbox_list list)
 	struct outbox_message msg;
 	struct outbox_entry entry;
 	size_t len = 0;
-	bool claimed;
 
 	all[0] = '\0';
 	if (outbox_read_begin(&r, box, list) != 0)
 		return "(unreadable)";
-	while (outbox_read_next(&r, &entry, &claimed) == 0 && len < 900) {
+	while (outbox_read_next(&r, &entry) == 0 && len < 900) {
 		outbox_read_message(&entry, &msg);
 		len += (size_t)sprintf(all + len, "%s%s%s", len > 0 ? " " : "",
-		    text_of(&msg), claimed ? "*" : "");
+		    text_of(&msg), entry.claimed ? "*" : "");
 		outbox_release(&msg);
 	}
 	outbox_read_end(&r);
@@ -124,11 +123,10 @@ reason(const struct outbox *box)
 	static struct outbox_message msg;
 	struct outbox_reader r;
 	struct outbox_entry entry;
-	bool claimed;
 
 	strcpy(msg.reason, "(none)");
 	if (outbox_read_begin(&r, box, OUTBOX_FAILED) == 0 &&
-	    outbox_read_next(&r, &entry, &claimed) == 0 &&
+	    outbox_read_next(&r, &entry) == 0 &&
 	    outbox_read_message(&entry, &msg) == 0)
 		json_object_put(msg.notification);
 	outbox_read_end(&r);

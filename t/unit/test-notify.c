@@ -44,12 +44,11 @@ queued(const struct fixture *f, struct outbox_message *first)
 {
 	struct outbox_reader r;
 	struct outbox_entry entry;
-	bool claimed;
 	int n = 0;
 
 	if (outbox_read_begin(&r, &f->box, OUTBOX_QUEUE) != 0)
 		die("outbox_read_begin");
-	while (outbox_read_next(&r, &entry, &claimed) == 0)
+	while (outbox_read_next(&r, &entry) == 0)
 		if (n++ == 0 && outbox_read_message(&entry, first) != 0)
 			die("outbox_read_message");
 	outbox_read_end(&r);

@@ -74,12 +74,11 @@ queued(const struct place *p, const struct installation *inst)
 {
 	struct outbox_reader reader;
 	struct outbox_entry entry;
-	bool claimed;
 	int n = 0;
 
 	if (outbox_read_begin(&reader, &p->box, OUTBOX_QUEUE) != 0)
 		return -1;
-	while (outbox_read_next(&reader, &entry, &claimed) == 0)
+	while (outbox_read_next(&reader, &entry) == 0)
 		n += strcmp(entry.oauth_id, inst->oauth_id) == 0;
 	outbox_read_end(&reader);
 	return n;
