@@ -17,12 +17,11 @@ line_key_fits(const char *key)
 	return key[strspn(key, "0123456789abcdef")] == '\0';
 }
 
-/* TIME-PID-N, as new_id() makes it. */
-static bool
-is_id(const char *id)
+bool
+line_id_fits(const char *id)
 {
 	return strspn(id, "0123456789") >= 10 &&
-	    id[strspn(id, "0123456789-")] == '\0';
+	    id[strspn(id, "0123456789-")] == '\0' && strlen(id) < OUTBOX_ID_MAX;
 }
 
 int64_t
@@ -68,7 +67,7 @@ read_head(const char *line, struct outbox_entry *entry)
 		*entry->key = '\0';
 	entry->kind = *kind == 'r' ? OUTBOX_REMOVAL : OUTBOX_MESSAGE;
 	entry->room_id = strtoll(room, NULL, 10);
-	if (strchr("mr", *kind) == NULL || !is_id(entry->id) ||
+	if (strchr("mr", *kind) == NULL || !line_id_fits(entry->id) ||
 	    !installation_id_fits(entry->oauth_id) ||
 	    !line_key_fits(entry->key) ||
 	    room[strspn(room, "0123456789")] != '\0' ||

@@ -19,6 +19,9 @@ enum line {
 /* When a message with this id was put; Unix time in s. */
 int64_t line_arrival(const char *id);
 
+/* Is it an id, TIME-PID-N? */
+bool line_id_fits(const char *id);
+
 /* Can it be a key?  Hexadecimal, or "". */
 bool line_key_fits(const char *key);
 

@@ -19,6 +19,7 @@
 #include "installation.h"
 #include "io.h"
 #include "json.h"
+#include "lines.h"
 #include "log.h"
 #include "status.h"
 #include "takeover.h"
@@ -100,26 +101,32 @@ read_json(const struct journal *j, const char *path)
 	return doc;
 }
 
-/* The head of the line; false if the document is no message. */
+/* The message in an old file; false if it is none. */
 static bool
-make_head(struct json_object *doc, const char *id, char *head, size_t size)
+read_message(struct json_object *doc, const char *id,
+    struct outbox_message *msg)
 {
-	const char *oauth_id, *key = "-";
-	struct json_object *part;
-	int64_t room_id;
+	const char *oauth_id, *key = "", *webhook = "", *reason = "";
 
-	if (json_string(doc, "oauthId", STORE_ID_MAX - 1, &oauth_id) != 1 ||
+	memset(msg, 0, sizeof(*msg));
+	if (!line_id_fits(id) ||
+	    json_string(doc, "oauthId", sizeof(msg->oauth_id) - 1, &oauth_id) !=
+		1 ||
 	    !installation_id_fits(oauth_id) ||
-	    json_positive(doc, "roomId", &room_id) != 1 ||
-	    json_string(doc, "key", 32, &key) < 0 ||
-	    key[strspn(key, "0123456789abcdef-")] != '\0' ||
-	    !json_object_object_get_ex(doc, "notification", &part) ||
-	    !json_object_is_type(part, json_type_object) ||
-	    strspn(id, "0123456789") < 10 ||
-	    id[strspn(id, "0123456789-")] != '\0' || strlen(id) > 63)
+	    json_positive(doc, "roomId", &msg->room_id) != 1 ||
+	    json_string(doc, "key", sizeof(msg->key) - 1, &key) < 0 ||
+	    !line_key_fits(key) ||
+	    !json_object_object_get_ex(doc, "notification",
+		&msg->notification) ||
+	    !json_object_is_type(msg->notification, json_type_object))
 		return false;
-	snprintf(head, size, "q m %s %s %lld %s ", id, oauth_id,
-	    (long long)room_id, key);
+	json_string(doc, "webhook", sizeof(msg->webhook) - 1, &webhook);
+	json_string(doc, "reason", sizeof(msg->reason) - 1, &reason);
+	strcpy(msg->id, id);
+	strcpy(msg->oauth_id, oauth_id);
+	strcpy(msg->key, key);
+	strcpy(msg->webhook, webhook);
+	strcpy(msg->reason, reason);
 	return true;
 }
 
@@ -128,16 +135,11 @@ static int
 take_file(struct journal *j, const char *path, const char *id)
 {
 	struct json_object *doc = read_json(j, path);
-	char head[STORE_ID_MAX + 256];
+	struct outbox_message msg;
 	int status = HTTP_BAD_REQUEST;
 
-	if (doc != NULL && make_head(doc, id, head, sizeof(head))) {
-		/* these are in the head */
-		json_object_object_del(doc, "oauthId");
-		json_object_object_del(doc, "roomId");
-		json_object_object_del(doc, "key");
-		status = journal_append(j, head, json_text(doc));
-	}
+	if (doc != NULL && read_message(doc, id, &msg))
+		status = line_append(j, &msg, msg.notification, msg.reason);
 	json_object_put(doc);
 	return status;
 }
