@@ -180,24 +180,44 @@ free_delivery(struct delivery *d)
 	free(d);
 }
 
-/* The message waits, alone or with others: it is queued again. */
-static void
-unclaim(struct delivery *d)
+/* The message waits, alone or with others: it is queued again.  The lane, which
+ * is still busy, is left. */
+static struct lane *
+put_back(struct delivery *d)
 {
-	outbox_settle(&d->desk->box, &d->lane->first->place, &d->msg,
-	    OUTBOX_LATER, NULL);
+	struct lane *lane = d->lane;
+
+	outbox_settle(&d->desk->box, &lane->first->place, &d->msg, OUTBOX_LATER,
+	    NULL);
+	free_delivery(d);
+	return lane;
+}
+
+/* It goes again, as soon as it is its turn. */
+static void
+again(struct delivery *d)
+{
+	struct lanes *lanes = &d->desk->lanes;
+
+	lanes_again(lanes, put_back(d));
 }
 
 static void
-later(struct delivery *d, int64_t ms, const char *why)
+tell_deferred(const struct delivery *d, int64_t ms, const char *why)
 {
 	char what[64];
 
 	snprintf(what, sizeof(what), "deferred for %.1f s", (double)ms / 1000);
 	tell(d, what, why);
-	unclaim(d);
-	lanes_later(&d->desk->lanes, d->lane, delivery_now() + ms, why);
-	free_delivery(d);
+}
+
+static void
+later(struct delivery *d, int64_t ms, const char *why)
+{
+	struct lanes *lanes = &d->desk->lanes;
+
+	tell_deferred(d, ms, why);
+	lanes_later(lanes, put_back(d), delivery_now() + ms, why);
 }
 
 /*
@@ -244,17 +264,15 @@ is_expired(const struct delivery *d)
 static void
 not_well(struct delivery *d, const char *why)
 {
-	struct item *item = d->lane->first;
+	struct lanes *lanes = &d->desk->lanes;
+	const struct item *item = d->lane->first;
 	const int64_t ms = back_off(item->failures - 1);
 
 	if (is_expired(d)) {
 		fail(d, why);
 	} else if (item->bad_answers >= BAD_ANSWERS && item->next != NULL) {
 		tell(d, "deferred, behind the others", why);
-		unclaim(d);
-		lanes_behind(&d->desk->lanes, d->lane, delivery_now() + ms,
-		    why);
-		free_delivery(d);
+		lanes_behind(lanes, put_back(d), delivery_now() + ms, why);
 	} else {
 		later(d, ms, why);
 	}
@@ -300,16 +318,11 @@ static void
 hold(struct delivery *d, int64_t ms, bool all_rooms)
 {
 	struct lanes *lanes = &d->desk->lanes;
-	const int64_t until = delivery_now() + ms;
-	char what[64];
 
-	snprintf(what, sizeof(what), "deferred for %.1f s", (double)ms / 1000);
-	tell(d, what,
+	tell_deferred(d, ms,
 	    all_rooms ? "rate limit of the installation" : "rate limit");
-	unclaim(d);
-	(all_rooms ? lanes_limit : lanes_hold)(lanes, d->lane, until,
-	    "rate limit");
-	free_delivery(d);
+	(all_rooms ? lanes_limit : lanes_hold)(lanes, put_back(d),
+	    delivery_now() + ms, "rate limit");
 }
 
 /*
@@ -345,16 +358,15 @@ limited(struct delivery *d)
 static void
 unreached(struct delivery *d, const char *why)
 {
+	struct lanes *lanes = &d->desk->lanes;
 	const struct host *host = d->lane->tenant->host;
 	const int64_t ms = back_off(host->failures);
 
 	if (host->state != HOST_DOWN)
 		log_line("%s: deferred for %.1f s: %s", host->name,
 		    (double)ms / 1000, why);
-	unclaim(d);
-	lanes_unreached(&d->desk->lanes, d->lane, delivery_now(),
-	    delivery_now() + ms, why);
-	free_delivery(d);
+	lanes_unreached(lanes, put_back(d), delivery_now(), delivery_now() + ms,
+	    why);
 }
 
 /*
@@ -379,9 +391,7 @@ removed(struct delivery *d)
 		    "HipChat has removed the installation");
 		break;
 	case HTTP_CONFLICT: /* it was installed again */
-		unclaim(d);
-		lanes_again(&desk->lanes, d->lane);
-		free_delivery(d);
+		again(d);
 		break;
 	default:
 		later(d, BACKOFF_FIRST, "the store is busy");
@@ -545,9 +555,7 @@ meet(struct delivery *d, enum fate fate)
 		unreached(d, why);
 		break;
 	case FATE_AGAIN:
-		unclaim(d);
-		lanes_again(&d->desk->lanes, d->lane);
-		free_delivery(d);
+		again(d);
 		break;
 	case FATE_FAILED:
 		fail(d, why);
