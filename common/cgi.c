@@ -22,6 +22,7 @@
 #include "io.h"
 #include "json.h"
 #include "log.h"
+#include "uptime.h"
 
 /* Seconds to wait for a body. */
 #define BODY_TIMEOUT 30
@@ -196,21 +197,12 @@ cgi_head(struct cgi *cgi, unsigned int allowed, size_t body_max)
 	return cgi->method == CGI_POST ? read_length(cgi) : 0;
 }
 
-static time_t
-seconds_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
 /* Wait for input until the deadline; false when it has passed. */
 static bool
 wait_for_input(time_t deadline)
 {
 	struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
-	const time_t now = seconds_now();
+	const time_t now = uptime_s();
 
 	return now < deadline &&
 	    poll(&pfd, 1, (int)(deadline - now) * 1000) > 0;
@@ -223,7 +215,7 @@ wait_for_input(time_t deadline)
 static void
 drain(void)
 {
-	const time_t deadline = seconds_now() + DRAIN_TIMEOUT;
+	const time_t deadline = uptime_s() + DRAIN_TIMEOUT;
 	char bytes[16384];
 	size_t total = 0;
 	ssize_t n;
@@ -236,7 +228,7 @@ drain(void)
 int
 cgi_body(struct cgi *cgi)
 {
-	const time_t deadline = seconds_now() + BODY_TIMEOUT;
+	const time_t deadline = uptime_s() + BODY_TIMEOUT;
 	ssize_t n;
 
 	if (cgi->method != CGI_POST)

@@ -16,6 +16,7 @@
 #include "http.h"
 #include "log.h"
 #include "status.h"
+#include "uptime.h"
 
 /* So many sockets are asked about at once. */
 #define EVENTS 64
@@ -267,15 +268,6 @@ http_free(struct http_call *call)
 }
 
 /* ---- many at once ---- */
-
-static int64_t
-uptime_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Likewise. */
 static void

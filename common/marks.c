@@ -11,6 +11,7 @@
 #include "log.h"
 #include "segments.h"
 #include "status.h"
+#include "uptime.h"
 
 /* So often, a millisecond apart, we try to lock a mark. */
 #define TRIES 20
@@ -65,7 +66,7 @@ write_back(const struct journal_place *place, const char *line, size_t len)
 	if (n != (ssize_t)len)
 		return log_errno(s->path, "marking a line");
 	s->dirty = true;
-	s->active = journal_now();
+	s->active = uptime_s();
 	return 0;
 }
 

@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include <nettle/sha2.h>
 
 #include "log.h"
 #include "seen.h"
+#include "uptime.h"
 
 #define FIRST_SIZE 1024
 
@@ -18,22 +18,13 @@
 
 static const uint8_t nothing[16];
 
-static int64_t
-now_s(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
 void
 seen_init(struct seen *seen)
 {
 	memset(seen, 0, sizeof(*seen));
 	if (getrandom(seen->salt, sizeof(seen->salt), 0) < 0)
 		log_line("getrandom: keys are not salted");
-	seen->since = now_s();
+	seen->since = uptime_s();
 }
 
 void
@@ -131,7 +122,7 @@ seen_has(const struct seen *seen, const char *key, int64_t when)
 void
 seen_age(struct seen *seen, int64_t seconds, int64_t oldest)
 {
-	const int64_t age = now_s() - seen->since;
+	const int64_t age = uptime_s() - seen->since;
 
 	/* what is in before was added before now began */
 	if (age < seconds || (oldest > age - seconds && seen->now.used < MANY))

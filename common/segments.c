@@ -14,6 +14,7 @@
 #include "log.h"
 #include "segments.h"
 #include "status.h"
+#include "uptime.h"
 
 #define CHUNK 65536
 #define BLOCK 4096
@@ -21,22 +22,13 @@
 /* So many times at most, the folder changes while we look into it. */
 #define LOOKS 10
 
-int64_t
-journal_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
 /* ---- opening ---- */
 
 /* When it was changed, on the monotonic clock. */
 static int64_t
 changed(const struct stat *sb)
 {
-	return journal_now() - llabs((long long)(time(NULL) - sb->st_mtime));
+	return uptime_s() - llabs((long long)(time(NULL) - sb->st_mtime));
 }
 
 static void
@@ -108,7 +100,7 @@ look_at(struct journal_reader *r, const char *suffix)
 		s->device = sb.st_dev;
 		s->inode = sb.st_ino;
 		s->number = journal_header(fd);
-		s->begun = journal_now();
+		s->begun = uptime_s();
 		s->active = changed(&sb);
 		add(r, s);
 	}
@@ -203,7 +195,7 @@ fill(struct journal_segment *s, bool alone)
 	if (n < 0)
 		log_errno(s->path, "reading");
 	if (n > 0 && s->eof)
-		s->active = journal_now();
+		s->active = uptime_s();
 	s->eof = n < CHUNK;
 	s->read = s->quiet && s->eof && n >= 0;
 	if (n <= 0)
@@ -413,7 +405,7 @@ journal_quiet(const struct journal_reader *r)
 	for (i = 0; i < r->n; i++)
 		if (i == 0 || r->segments[i]->active > last)
 			last = r->segments[i]->active;
-	return journal_now() - last;
+	return uptime_s() - last;
 }
 
 int64_t
@@ -423,7 +415,7 @@ journal_oldest(const struct journal_reader *r)
 
 	for (i = 0; i < r->n; i++)
 		if (r->segments[i]->held > 0)
-			return journal_now() - r->segments[i]->begun;
+			return uptime_s() - r->segments[i]->begun;
 	return 0;
 }
 
@@ -432,7 +424,7 @@ static bool
 is_over(const struct journal_segment *s, int64_t seconds)
 {
 	return s->read && s->held == 0 && s->start == s->len &&
-	    journal_now() - s->active > seconds;
+	    uptime_s() - s->active > seconds;
 }
 
 /* Is its name still its own? */

@@ -29,9 +29,6 @@ struct journal_segment {
 	int64_t active; /* when a line last came, or was marked */
 };
 
-/* The monotonic clock, in s. */
-int64_t journal_now(void);
-
 /* FOLDER/NAME and the suffix; returns path. */
 const char *journal_path(char path[JOURNAL_PATH_MAX], const struct journal *j,
     const char *suffix);

@@ -47,6 +47,7 @@
 #include "sandbox.h"
 #include "status.h"
 #include "store.h"
+#include "uptime.h"
 #include "wake.h"
 
 #define LOG_FILE "courier.log"
@@ -86,7 +87,7 @@ struct courier {
 	bool look;	   /* something may be new in the outbox */
 	bool more;	   /* something can begin, but others go first */
 	bool told;	   /* that senders disagree */
-	int64_t last_tick; /* of delivery_now() */
+	int64_t last_tick; /* of uptime_ms() */
 	int64_t last_tidy;
 };
 
@@ -100,7 +101,7 @@ start(struct courier *c)
 	int i, n;
 
 	for (i = 0; i < AT_ONCE && c->end == STAY &&
-	     (lane = lanes_expired(lanes, delivery_now())) != NULL;
+	     (lane = lanes_expired(lanes, uptime_ms())) != NULL;
 	     i++)
 		delivery_give_up(&c->desk, lane);
 	for (n = 0; n < AT_ONCE && c->end == STAY &&
@@ -114,7 +115,7 @@ start(struct courier *c)
 static bool
 look(struct courier *c)
 {
-	const int64_t ttl = c->cfg.message_ttl, now = delivery_now();
+	const int64_t ttl = c->cfg.message_ttl, now = uptime_ms();
 	struct outbox_entry entry;
 	struct item like;
 	int64_t age;
@@ -176,7 +177,7 @@ watch(struct courier *c)
 static void
 tick(struct courier *c)
 {
-	const int64_t now = delivery_now();
+	const int64_t now = uptime_ms();
 
 	if (now - c->last_tick < TICK)
 		return;
@@ -205,7 +206,7 @@ is_done(const struct courier *c)
 		return c->desk.lanes.items == 0;
 	case LINGER:
 		return c->desk.lanes.items == 0 &&
-		    delivery_now() - c->desk.last_work >=
+		    uptime_ms() - c->desk.last_work >=
 		    c->cfg.courier_idle * 1000;
 	case RESIDENT:
 		break;
@@ -222,11 +223,11 @@ rest(struct courier *c)
 	if (c->more)
 		ms = 0;
 	else if (c->end == STAY) /* otherwise, what is due stays so */
-		ms = lanes_due(&c->desk.lanes) - delivery_now();
+		ms = lanes_due(&c->desk.lanes) - uptime_ms();
 	if (ms > TICK)
 		ms = TICK;
 	if (c->mode == LINGER && c->desk.lanes.items == 0) {
-		const int64_t idle = c->desk.last_work - delivery_now() +
+		const int64_t idle = c->desk.last_work - uptime_ms() +
 		    c->cfg.courier_idle * 1000;
 
 		if (idle < ms)
@@ -245,7 +246,7 @@ deliver(struct courier *c)
 		if (c->look && !look(c))
 			return false;
 		delivery_finish(&c->desk);
-		lanes_tick(&c->desk.lanes, delivery_now());
+		lanes_tick(&c->desk.lanes, uptime_ms());
 		start(c);
 		if (c->end != STAY ? c->desk.lanes.calls == 0 : is_done(c))
 			return true;
@@ -283,7 +284,7 @@ leave(struct courier *c)
 	const size_t items = c->desk.lanes.items;
 	struct wake_holder other;
 
-	waits_save(&c->desk.lanes, &c->dir, delivery_now());
+	waits_save(&c->desk.lanes, &c->dir, uptime_ms());
 	if (c->end != STAY)
 		return hand_over(c);
 	outbox_tidy(&c->desk.box);
@@ -315,9 +316,9 @@ run(struct courier *c)
 
 	confine(c);
 	c->look = true;
-	c->desk.last_work = c->last_tidy = delivery_now();
+	c->desk.last_work = c->last_tidy = uptime_ms();
 	if ((ok = outbox_begin(&c->desk.box) == 0 && look(c)))
-		waits_load(&c->desk.lanes, &c->dir, delivery_now());
+		waits_load(&c->desk.lanes, &c->dir, uptime_ms());
 	while (ok && (ok = deliver(c)) && !leave(c))
 		;
 	if (!ok)

@@ -15,6 +15,7 @@
 #include "log.h"
 #include "remove.h"
 #include "status.h"
+#include "uptime.h"
 
 /* Waiting, in ms. */
 #define BACKOFF_FIRST 1000
@@ -41,16 +42,6 @@ struct delivery {
 	struct outbox_message msg;
 	struct http_call call;
 };
-
-/* All pauses are of a clock that nobody sets; in ms. */
-int64_t
-delivery_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /*
  * "ID: WHAT, room 7 of INSTALLATION, webhook W" or, of a removal that HipChat
@@ -174,7 +165,7 @@ back_off(unsigned int times)
 static void
 free_delivery(struct delivery *d)
 {
-	d->desk->last_work = delivery_now();
+	d->desk->last_work = uptime_ms();
 	http_free(&d->call);
 	outbox_release(&d->msg);
 	free(d);
@@ -217,7 +208,7 @@ later(struct delivery *d, int64_t ms, const char *why)
 	struct lanes *lanes = &d->desk->lanes;
 
 	tell_deferred(d, ms, why);
-	lanes_later(lanes, put_back(d), delivery_now() + ms, why);
+	lanes_later(lanes, put_back(d), uptime_ms() + ms, why);
 }
 
 /*
@@ -257,7 +248,7 @@ fail(struct delivery *d, const char *why)
 static bool
 is_expired(const struct delivery *d)
 {
-	return d->lane->first->expires <= delivery_now();
+	return d->lane->first->expires <= uptime_ms();
 }
 
 /* HipChat is not well: back off, or let others go first. */
@@ -272,7 +263,7 @@ not_well(struct delivery *d, const char *why)
 		fail(d, why);
 	} else if (item->bad_answers >= BAD_ANSWERS && item->next != NULL) {
 		tell(d, "deferred, behind the others", why);
-		lanes_behind(lanes, put_back(d), delivery_now() + ms, why);
+		lanes_behind(lanes, put_back(d), uptime_ms() + ms, why);
 	} else {
 		later(d, ms, why);
 	}
@@ -322,7 +313,7 @@ hold(struct delivery *d, int64_t ms, bool all_rooms)
 	tell_deferred(d, ms,
 	    all_rooms ? "rate limit of the installation" : "rate limit");
 	(all_rooms ? lanes_limit : lanes_hold)(lanes, put_back(d),
-	    delivery_now() + ms, "rate limit");
+	    uptime_ms() + ms, "rate limit");
 }
 
 /*
@@ -365,8 +356,7 @@ unreached(struct delivery *d, const char *why)
 	if (host->state != HOST_DOWN)
 		log_line("%s: deferred for %.1f s: %s", host->name,
 		    (double)ms / 1000, why);
-	lanes_unreached(lanes, put_back(d), delivery_now(), delivery_now() + ms,
-	    why);
+	lanes_unreached(lanes, put_back(d), uptime_ms(), uptime_ms() + ms, why);
 }
 
 /*
@@ -483,7 +473,7 @@ granted(struct delivery *d)
 static void
 not_removed(struct delivery *d)
 {
-	const int64_t age = delivery_now() - d->lane->first->arrived;
+	const int64_t age = uptime_ms() - d->lane->first->arrived;
 	const int64_t next = delivery_first_proof(age / 1000);
 
 	if (next > 0)
@@ -622,7 +612,7 @@ claim(struct desk *desk, struct lane *lane)
 		lanes_done(&desk->lanes, lane);
 		break;
 	default:
-		lanes_later(&desk->lanes, lane, delivery_now() + BACKOFF_LAST,
+		lanes_later(&desk->lanes, lane, uptime_ms() + BACKOFF_LAST,
 		    "the outbox can't be read or written");
 	}
 	free_delivery(d);

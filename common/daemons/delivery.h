@@ -28,9 +28,6 @@ struct desk {
 	int64_t last_work; /* when a delivery ended last */
 };
 
-/* Lanes' time: ms of a clock that nobody sets. */
-int64_t delivery_now(void);
-
 /* Deliver the first message of a lane of lanes_next(). */
 void delivery_start(struct desk *desk, struct lane *lane);
 

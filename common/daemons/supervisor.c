@@ -14,6 +14,7 @@
 
 #include "log.h"
 #include "supervisor.h"
+#include "uptime.h"
 
 /* A worker that lives shorter than this, in s, has failed at once. */
 #define SHORT_LIFE 10
@@ -57,15 +58,6 @@ supervisor_program(char *path, size_t size)
 	return n > 0 && (size_t)n < size;
 }
 
-static time_t
-uptime(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
 static bool
 is_passed_on(int sig)
 {
@@ -105,7 +97,7 @@ start(struct supervisor *s, supervisor_work *work, void *arg)
 {
 	const pid_t parent = getpid();
 
-	s->born = uptime();
+	s->born = uptime_s();
 	if ((s->worker = fork()) == 0)
 		work_in_child(s, parent, work, arg);
 	s->news[0] = '\0';
@@ -149,7 +141,7 @@ pause_between(struct supervisor *s)
 	unsigned int n = s->short_lives++;
 	int sig;
 
-	if (uptime() - s->born >= SHORT_LIFE)
+	if (uptime_s() - s->born >= SHORT_LIFE)
 		s->short_lives = n = 0;
 	if (n > 0)
 		left.tv_sec = n < 7 ? 1 << (n - 1) : PAUSE_MAX;
