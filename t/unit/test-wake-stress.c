@@ -152,17 +152,25 @@ pass_round(const struct scratch *s, const char *own, unsigned int round)
 	return is_empty(s);
 }
 
-/* Wait until nobody is at work. */
+/*
+ * Wait until nobody is at work, for a second: a successor that waits, or one
+ * that is being started, does not listen yet, and the directory must not go
+ * before.
+ */
 static void
 await_end(const struct scratch *s)
 {
 	struct wake_holder holder;
 	struct wake w;
+	int quiet = 0;
 
 	if (wake_open(&w, &s->data) != 0)
 		die("wake_open");
-	while (wake_holder(&w, &holder))
+	while (quiet++ < 100) {
+		if (wake_holder(&w, &holder))
+			quiet = 0;
 		usleep(10000);
+	}
 	wake_close(&w);
 }
 
