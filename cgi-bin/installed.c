@@ -15,7 +15,6 @@
 static int
 installed(struct cgi *cgi, struct process *process)
 {
-	const struct config *cfg = &process->cfg;
 	struct installation inst;
 	int status;
 
@@ -23,7 +22,7 @@ installed(struct cgi *cgi, struct process *process)
 		return remove_by_id(process, cgi->path_info + 1);
 	status = install_read(&inst, cgi);
 	if (status == 0)
-		status = install(cfg, &process->dir, &inst);
+		status = install(&process->cfg, &process->dir, &inst);
 	return status == 0 ? HTTP_OK : status;
 }
 
