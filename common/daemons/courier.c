@@ -40,7 +40,6 @@
 #include "daemons/outboxctl.h"
 #include "daemons/supervisor.h"
 #include "daemons/waits.h"
-#include "daemons/watch.h"
 #include "http.h"
 #include "log.h"
 #include "outbox.h"
@@ -49,6 +48,7 @@
 #include "store.h"
 #include "uptime.h"
 #include "wake.h"
+#include "watch.h"
 
 #define LOG_FILE "courier.log"
 

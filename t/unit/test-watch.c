@@ -5,7 +5,7 @@
 
 #include "scratch.h"
 #include "tap.h"
-#include "daemons/watch.h"
+#include "watch.h"
 
 static char path[SCRATCH_PATH], other[SCRATCH_PATH];
 
