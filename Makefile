@@ -27,7 +27,7 @@ HARD	= -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE \
 	  $(shell cat $B/hard)
 COMPILE	= $(CC) $(STD) $(WARN) $(CPPFLAGS) $(HARD) $(CFLAGS) -MMD -MP
 LINK	= $(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed $(LDFLAGS)
-CORE	= -ljson-c -lunistring -lnettle
+CORE	= -lfcgi -ljson-c -lunistring -lnettle
 STATIC	= $(shell cat $B/static)
 
 ENDPOINTS := $(patsubst cgi-bin/%.c,%,$(wildcard cgi-bin/*.c))

@@ -31,6 +31,39 @@
 #define DRAIN_MAX 1048576
 #define DRAIN_TIMEOUT 5
 
+/* ---- standard input and output ---- */
+
+static ssize_t
+read_stdin(const struct cgi *cgi, char *p, size_t len, int ms)
+{
+	struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
+	const int ready = poll(&pfd, 1, ms);
+
+	(void)cgi;
+	if (ready == 0)
+		errno = ETIMEDOUT;
+	return ready > 0 ? read(STDIN_FILENO, p, len) : -1;
+}
+
+static bool
+write_stdout(const struct cgi *cgi, const char *p, size_t len)
+{
+	(void)cgi;
+	return io_write(STDOUT_FILENO, p, len);
+}
+
+void
+cgi_init(struct cgi *cgi)
+{
+	memset(cgi, 0, sizeof(*cgi));
+	cgi->path_info = cgi->query = cgi->authorization = "";
+	cgi->env = environ;
+	cgi->read = read_stdin;
+	cgi->write = write_stdout;
+}
+
+/* ---- the head ---- */
+
 static const struct {
 	const char *name;
 	enum cgi_method method;
@@ -180,8 +213,6 @@ cgi_head(struct cgi *cgi, unsigned int allowed, size_t body_max)
 {
 	int status;
 
-	memset(cgi, 0, sizeof(*cgi));
-	cgi->env = environ;
 	cgi->allowed = allowed;
 	cgi->body_max = body_max;
 	cgi->path_info = cgi_variable(cgi, "PATH_INFO");
@@ -197,15 +228,14 @@ cgi_head(struct cgi *cgi, unsigned int allowed, size_t body_max)
 	return cgi->method == CGI_POST ? read_length(cgi) : 0;
 }
 
-/* Wait for input until the deadline; false when it has passed. */
-static bool
-wait_for_input(time_t deadline)
-{
-	struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
-	const time_t now = uptime_s();
+/* ---- the body ---- */
 
-	return now < deadline &&
-	    poll(&pfd, 1, (int)(deadline - now) * 1000) > 0;
+static int
+ms_until(int64_t deadline)
+{
+	const int64_t now = uptime_ms();
+
+	return now < deadline ? (int)(deadline - now) : 0;
 }
 
 /*
@@ -213,35 +243,35 @@ wait_for_input(time_t deadline)
  * not listen to the answer either.
  */
 static void
-drain(void)
+drain(const struct cgi *cgi)
 {
-	const time_t deadline = uptime_s() + DRAIN_TIMEOUT;
+	const int64_t deadline = uptime_ms() + DRAIN_TIMEOUT * 1000;
 	char bytes[16384];
 	size_t total = 0;
 	ssize_t n;
 
-	while (total < DRAIN_MAX && wait_for_input(deadline) &&
-	    (n = read(STDIN_FILENO, bytes, sizeof(bytes))) > 0)
+	while (total < DRAIN_MAX &&
+	    (n = cgi->read(cgi, bytes, sizeof(bytes), ms_until(deadline))) > 0)
 		total += (size_t)n;
 }
 
 int
 cgi_body(struct cgi *cgi)
 {
-	const time_t deadline = uptime_s() + BODY_TIMEOUT;
+	const int64_t deadline = uptime_ms() + BODY_TIMEOUT * 1000;
 	ssize_t n;
 
 	if (cgi->method != CGI_POST)
 		return 0;
 	cgi->body = need(malloc(cgi->announced + 1));
 	while (cgi->body_len < cgi->announced) {
-		if (!wait_for_input(deadline))
-			return cgi_error(cgi, HTTP_REQUEST_TIMEOUT,
-			    "the body did not arrive in %d s", BODY_TIMEOUT);
-		n = read(STDIN_FILENO, cgi->body + cgi->body_len,
-		    cgi->announced - cgi->body_len);
+		n = cgi->read(cgi, cgi->body + cgi->body_len,
+		    cgi->announced - cgi->body_len, ms_until(deadline));
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == ETIMEDOUT)
+			return cgi_error(cgi, HTTP_REQUEST_TIMEOUT,
+			    "the body did not arrive in %d s", BODY_TIMEOUT);
 		if (n <= 0)
 			return cgi_error(cgi, HTTP_BAD_REQUEST,
 			    "body of %zu bytes, %zu announced", cgi->body_len,
@@ -529,7 +559,7 @@ cgi_answer(struct cgi *cgi, int status)
 	status = final(status);
 	phrase = phrase_of(status);
 	if (is_unread(cgi))
-		drain();
+		drain(cgi);
 	if (status == HTTP_NOT_MODIFIED || status == HTTP_NO_CONTENT)
 		cgi->document_len = 0;
 	if (status >= 400) {
@@ -538,7 +568,7 @@ cgi_answer(struct cgi *cgi, int status)
 		make_envelope(cgi, status, phrase);
 	}
 	response = compose(cgi, status, phrase, &len);
-	written = io_write(STDOUT_FILENO, response, len);
+	written = cgi->write(cgi, response, len);
 	if (!written)
 		log_line("the answer %d was not written", status);
 	free(response);

@@ -4,6 +4,7 @@
  * Functions return 0, for "go on", or the HTTP status to answer with
  * (status.h).  Only one place answers, endpoint_main() in endpoint.h:
  *
+ *	cgi_init(&cgi);
  *	status = cgi_head(&cgi, CGI_POST, CGI_BODY_MAX);
  *	if (status == 0)
  *		status = cgi_body(&cgi);
@@ -19,6 +20,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include <json-c/json.h>
 
@@ -40,7 +42,16 @@ enum cgi_method {
 };
 
 struct cgi {
+	/* from cgi_init(), or from fastcgi.h */
 	char *const *env; /* the request's variables */
+	void *peer;	  /* for read and write */
+	/* Read up to len bytes of the body, waiting for ms at most.  Returns
+	 * how many, 0 at the end, or -1 (ETIMEDOUT: none came). */
+	ssize_t (*read)(const struct cgi *cgi, char *p, size_t len, int ms);
+	/* Write all of the answer. */
+	bool (*write)(const struct cgi *cgi, const char *p, size_t len);
+
+	/* the head */
 	enum cgi_method method;
 	const char *path_info;	   /* decoded; "" or "/"; DELETE: "/ID" */
 	const char *query;	   /* encoded, without "?"; never NULL */
@@ -61,6 +72,9 @@ struct cgi {
 	char *document;
 	size_t document_len;
 };
+
+/* The request of a CGI program: environment, standard input and output. */
+void cgi_init(struct cgi *cgi);
 
 /*
  * Read the head of the request, for a program that serves the methods in the

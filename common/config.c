@@ -143,9 +143,9 @@ take_auth(const struct value *v, void *member)
 	    refuse(v, "neither \"jwt\" nor \"none\"");
 }
 
-/* A number of seconds from low to high; -1 for anything else. */
+/* A number from low to high; -1 for anything else. */
 static int
-seconds(const char *text, long low, long high)
+number(const char *text, long low, long high)
 {
 	const size_t len = strspn(text, "0123456789");
 	const long value = strtol(text, NULL, 10);
@@ -159,7 +159,7 @@ seconds(const char *text, long low, long high)
 static int
 take_ttl(const struct value *v, void *member)
 {
-	const int ttl = *(int *)member = seconds(v->text, 1, 31536000);
+	const int ttl = *(int *)member = number(v->text, 1, 31536000);
 
 	return ttl >= 0 ? 0 :
 			  refuse(v, "not a number of seconds from 1 to a year");
@@ -168,9 +168,17 @@ take_ttl(const struct value *v, void *member)
 static int
 take_idle(const struct value *v, void *member)
 {
-	const int idle = *(int *)member = seconds(v->text, 0, 86400);
+	const int idle = *(int *)member = number(v->text, 0, 86400);
 
 	return idle >= 0 ? 0 : refuse(v, "not a number of seconds up to a day");
+}
+
+static int
+take_requests(const struct value *v, void *member)
+{
+	const int most = *(int *)member = number(v->text, 0, 999999999);
+
+	return most >= 0 ? 0 : refuse(v, "not a number up to 999999999");
 }
 
 static int
@@ -200,6 +208,7 @@ static const struct setting {
 	{ "HIPCHAT_MESSAGE_TTL", "3600", take_ttl, MEMBER(message_ttl) },
 	{ "HIPCHAT_COURIER", NULL, take_path, MEMBER(courier) },
 	{ "HIPCHAT_COURIER_IDLE", "5", take_idle, MEMBER(courier_idle) },
+	{ "HIPCHAT_MAX_REQUESTS", "0", take_requests, MEMBER(max_requests) },
 	{ "HIPCHAT_DEBUG", NULL, take_flag, MEMBER(debug) },
 #undef MEMBER
 };
@@ -396,6 +405,47 @@ config_read(struct config *cfg)
 	for (i = 0; status == 0 && i < SETTINGS; i++)
 		status = apply(cfg, &settings[i], values[i]);
 	return status;
+}
+
+/* ---- of a request ---- */
+
+static bool
+is_setting(const char *variable)
+{
+	return strncmp(variable, "HIPCHAT_", strlen("HIPCHAT_")) == 0;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+char *
+config_given(char *const *env)
+{
+	const char *given[64];
+	char *text = NULL;
+	size_t i, n = 0, len;
+	FILE *out = need(open_memstream(&text, &len));
+
+	for (; *env != NULL && n < sizeof(given) / sizeof(given[0]); env++)
+		if (is_setting(*env))
+			given[n++] = *env;
+	qsort(given, n, sizeof(given[0]), compare);
+	for (i = 0; i < n; i++)
+		fprintf(out, "%s\n", given[i]);
+	if (fclose(out) != 0)
+		need(NULL);
+	return text;
+}
+
+void
+config_adopt(char *const *env)
+{
+	for (; *env != NULL; env++)
+		if (is_setting(*env) && putenv(need(strdup(*env))) != 0)
+			need(NULL);
 }
 
 void

@@ -35,6 +35,7 @@ struct config {
 	int message_ttl;	    /* seconds that delivery is tried */
 	const char *courier;	    /* absolute; NULL: beside the program */
 	int courier_idle;	    /* seconds that an idle one lingers */
+	int max_requests;	    /* of a FastCGI process; 0: no limit */
 	bool debug;		    /* log what can't be confined */
 	char file[CONFIG_FILE_MAX]; /* the text of the file, cut up */
 };
@@ -51,6 +52,15 @@ struct config {
  * the setting and the reason.
  */
 int config_read(struct config *cfg);
+
+/*
+ * The settings among the variables of a FastCGI request, as one text, which the
+ * caller frees.  Two requests come with the same settings if these are equal.
+ */
+char *config_given(char *const *env);
+
+/* Put them into the environment, for config_read() and for couriers. */
+void config_adopt(char *const *env);
 
 /* The path of the file; the string is static or the environment's. */
 const char *config_file(void);

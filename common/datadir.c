@@ -45,6 +45,18 @@ datadir_open(struct datadir *dir, const char *path)
 	return status;
 }
 
+bool
+datadir_is_lost(const struct datadir *dir)
+{
+	struct stat ours, theirs;
+
+	if (fstat(dir->fd, &ours) == 0 && stat(dir->path, &theirs) == 0 &&
+	    ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino)
+		return false;
+	log_line("%s: another data directory than at the start", dir->path);
+	return true;
+}
+
 void
 datadir_close(struct datadir *dir)
 {

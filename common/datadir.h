@@ -4,6 +4,8 @@
 #ifndef DATADIR_H
 #define DATADIR_H
 
+#include <stdbool.h>
+
 struct datadir {
 	const char *path; /* absolute; the caller's, and outlives this */
 	int fd;		  /* or -1 */
@@ -16,6 +18,9 @@ struct datadir {
  * log; dir is closed unless it returns 0.
  */
 int datadir_open(struct datadir *dir, const char *path);
+
+/* Does the path lead to another directory by now?  Logs that. */
+bool datadir_is_lost(const struct datadir *dir);
 
 /* You may call it twice, and after datadir_open() has failed. */
 void datadir_close(struct datadir *dir);

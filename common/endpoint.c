@@ -2,18 +2,26 @@
  * endpoint: see endpoint.h.
  */
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "endpoint.h"
+#include "fastcgi.h"
 #include "log.h"
 #include "sandbox.h"
+#include "uptime.h"
 
 /* Seconds of CPU that a request may take. */
 #define CPU_SECONDS 10
 
+/* How often a FastCGI process looks at the files that it depends on, in ms. */
+#define LOOK_MS 1000
+
+/* ---- of the process ---- */
+
 /*
- * A child that can start couriers costs two forks, so do not make one for a
- * request that will be refused.
+ * A child that can start couriers costs two forks, so a CGI program does not
+ * make one for a request that will be refused.
  */
 static int
 prepare_courier(struct process *p, bool good)
@@ -22,7 +30,9 @@ prepare_courier(struct process *p, bool good)
 	const int status = wake_open(&p->wake, &p->dir);
 
 	config_digest(&p->cfg, digest);
-	if (status == 0 && good)
+	if (status == 0 && p->resident)
+		wake_starter(&p->wake, p->cfg.courier);
+	else if (status == 0 && good)
 		wake_prepare(&p->wake, p->cfg.courier, digest);
 	return status;
 }
@@ -60,43 +70,127 @@ confine(const struct process *p, bool ready)
 	sandbox_enter(&keep);
 }
 
-/* Read the settings, prepare and confine: once per process. */
-static int
-get_ready(struct process *p, bool good)
+/* A FastCGI process takes settings from its first request, too. */
+static void
+adopt(struct process *p, char *const *env)
 {
-	int status = config_read(&p->cfg);
+	p->given = config_given(env);
+	config_adopt(env);
+	watch_add(&p->watch, config_file());
+}
 
+/* Read the settings, prepare and confine. */
+static int
+get_ready(struct process *p, const struct cgi *cgi, bool good)
+{
+	int status;
+
+	if (p->resident)
+		adopt(p, cgi->env);
+	status = config_read(&p->cfg);
 	if (status == 0)
 		status = prepare(p, good);
+	if (p->resident)
+		watch_add(&p->watch, p->cfg.ca_file);
 	confine(p, status == 0);
+	p->ready = true;
+	p->over = status != 0;
 	return status;
 }
+
+/* Is a later request one for this process? */
+static int
+check_request(struct process *p, const struct cgi *cgi)
+{
+	char *given = config_given(cgi->env);
+
+	p->over = strcmp(given, p->given) != 0;
+	free(given);
+	if (p->over)
+		return cgi_refuse(HTTP_INTERNAL_SERVER_ERROR,
+		    "this request "
+		    "comes with other settings than the first one of this "
+		    "process, which ends");
+	p->over =
+	    (p->endpoint->keeps & KEEP_DATA) != 0 && datadir_is_lost(&p->dir);
+	return p->over ? HTTP_SERVICE_UNAVAILABLE : 0;
+}
+
+/* Has a FastCGI process to end? */
+static bool
+is_over(struct process *p)
+{
+	const int64_t now = uptime_s();
+	const char *changed;
+
+	if (p->looked != now && (changed = watch_changed(&p->watch)) != NULL) {
+		log_line("%s has changed: this process ends", changed);
+		p->over = true;
+	}
+	p->looked = now;
+	return p->over ||
+	    (p->cfg.max_requests > 0 && p->requests >= p->cfg.max_requests);
+}
+
+/* ---- of the request ---- */
 
 static int
 serve(struct process *p, struct cgi *cgi)
 {
+	char digest[CONFIG_DIGEST_MAX];
 	int status;
 
-	sandbox_cpu_limit(CPU_SECONDS);
+	sandbox_cpu_limit(CPU_SECONDS, p->cpu);
+	if (p->resident && (p->endpoint->keeps & KEEP_COURIER) != 0) {
+		config_digest(&p->cfg, digest);
+		wake_hold(&p->wake, digest);
+	}
 	status = cgi_body(cgi);
-	return status == 0 ? p->endpoint->serve(cgi, p) : status;
+	if (status == 0)
+		status = p->endpoint->serve(cgi, p);
+	if (p->resident && (p->endpoint->keeps & KEEP_COURIER) != 0)
+		wake_release(&p->wake);
+	return status;
+}
+
+static int
+answer(struct process *p, struct cgi *cgi)
+{
+	const struct endpoint *endpoint = p->endpoint;
+	int ready,
+	    status = cgi_head(cgi, endpoint->methods,
+		endpoint->body_max > 0 ? endpoint->body_max : CGI_BODY_MAX);
+
+	ready =
+	    p->ready ? check_request(p, cgi) : get_ready(p, cgi, status == 0);
+	if (status == 0)
+		status = ready;
+	if (status == 0)
+		status = serve(p, cgi);
+	p->requests++;
+	return cgi_answer(cgi, status);
 }
 
 int
 endpoint_main(const struct endpoint *endpoint)
 {
-	struct process process = { .endpoint = endpoint };
+	struct process process = { .endpoint = endpoint, .cpu = sandbox_cpu() };
+	enum fastcgi_event event;
+	struct fastcgi f;
 	struct cgi cgi;
-	int status, ready;
+	int rc = 0;
 
 	log_open(endpoint->name);
 	signal(SIGPIPE, SIG_IGN);
-	status = cgi_head(&cgi, endpoint->methods,
-	    endpoint->body_max > 0 ? endpoint->body_max : CGI_BODY_MAX);
-	ready = get_ready(&process, status == 0);
-	if (status == 0)
-		status = ready;
-	if (status == 0)
-		status = serve(&process, &cgi);
-	return cgi_answer(&cgi, status);
+	fastcgi_open(&f);
+	process.resident = f.resident;
+	if (f.resident)
+		watch_begin(&process.watch, realpath("/proc/self/exe", NULL));
+	while ((event = fastcgi_next(&f, &cgi, LOOK_MS)) != FASTCGI_END) {
+		if (event == FASTCGI_REQUEST)
+			rc = answer(&process, &cgi);
+		if (f.resident && is_over(&process))
+			fastcgi_leave(&f);
+	}
+	return rc;
 }

@@ -10,6 +10,10 @@
  *	serve		what the endpoint is for
  *	answer		exactly one response
  *
+ * The same program is a CGI program, which serves one request, and a FastCGI
+ * process, which serves many.  What belongs to a process is done for its first
+ * request: settings, prepare, confine.
+ *
  * So an endpoint is a value, and its main() one line:
  *
  *	int
@@ -21,9 +25,11 @@
  *
  * A webhook is even simpler: see webhook_main() in webhook.h.
  *
- * Settings, open directories, the starter of couriers and the confinement
- * belong to the process; the variables, the body and the CPU limit to the
- * request.
+ * A FastCGI process reads its settings from the file, its environment and the
+ * HIPCHAT_ variables of its first request.  It ends, after an answer, when the
+ * web server says so (TERM or USR1), after HIPCHAT_MAX_REQUESTS, when a file that
+ * it depends on has changed (watch.h), if a request comes with other settings
+ * than the first one (500), or when the data directory is another one (503).
  */
 #ifndef ENDPOINT_H
 #define ENDPOINT_H
@@ -33,6 +39,7 @@
 #include "datadir.h"
 #include "outbox.h"
 #include "wake.h"
+#include "watch.h"
 
 struct webhook;
 
@@ -51,6 +58,16 @@ struct process {
 	struct datadir dir;   /* with KEEP_DATA */
 	struct outbox outbox; /* with KEEP_DATA */
 	struct wake wake;     /* with KEEP_COURIER */
+
+	/* of a FastCGI process; see endpoint.c */
+	bool resident;
+	bool ready;	    /* the first request is there: it is confined */
+	bool over;	    /* it has to end */
+	char *given;	    /* settings that came with the first request */
+	int requests;	    /* so many were answered */
+	int64_t looked;	    /* at the files, by uptime_s() */
+	struct watch watch; /* these */
+	uint64_t cpu;	    /* seconds of CPU for all its life */
 };
 
 struct endpoint {
@@ -66,7 +83,7 @@ struct endpoint {
 	int (*answer)(struct webhook *hook);
 };
 
-/* Serve one request.  Returns main()'s exit status. */
+/* Serve the request, or the requests.  Returns main()'s exit status. */
 int endpoint_main(const struct endpoint *endpoint);
 
 #endif

@@ -274,19 +274,26 @@ sandbox_enter(const struct sandbox *keep)
 	landlock(keep);
 }
 
+uint64_t
+sandbox_cpu(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_CPU, &limit) == 0 ? limit.rlim_cur : 0;
+}
+
 void
-sandbox_cpu_limit(unsigned int seconds)
+sandbox_cpu_limit(unsigned int seconds, uint64_t most)
 {
 	struct rusage used;
 	struct rlimit limit;
-	rlim_t most;
 
 	if (getrusage(RUSAGE_SELF, &used) != 0 ||
 	    getrlimit(RLIMIT_CPU, &limit) != 0)
 		return;
-	most = (rlim_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) + seconds;
-	if (limit.rlim_cur > most) {
-		limit.rlim_cur = most;
-		setrlimit(RLIMIT_CPU, &limit);
-	}
+	limit.rlim_cur =
+	    (rlim_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) + seconds;
+	if (limit.rlim_cur > most)
+		limit.rlim_cur = (rlim_t)most;
+	setrlimit(RLIMIT_CPU, &limit);
 }

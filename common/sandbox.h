@@ -15,6 +15,7 @@
 #define SANDBOX_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* What a program keeps.  Members that are left out are given up. */
 struct sandbox {
@@ -45,10 +46,13 @@ struct sandbox {
  */
 void sandbox_enter(const struct sandbox *keep);
 
+/* The seconds of CPU that the process has, as it was started. */
+uint64_t sandbox_cpu(void);
+
 /*
- * From now on, give the process this many seconds of CPU; then SIGXCPU kills
- * it.  Call it once per request.  A lower limit stays.
+ * From now on, give the process this many seconds of CPU, but no more than most
+ * in all; then SIGXCPU kills it.  Call it once per request.
  */
-void sandbox_cpu_limit(unsigned int seconds);
+void sandbox_cpu_limit(unsigned int seconds, uint64_t most);
 
 #endif

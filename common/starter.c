@@ -31,23 +31,38 @@ is_setting(const char *variable)
 }
 
 /*
- * Our own descriptors are close-on-exec, and the web server may have left us
- * others.  So is standard error from now on: Apache waits until nobody holds
- * its pipes.
+ * Keep standard error and this descriptor, nothing else: the web server waits
+ * for its pipes, and a FastCGI process has a socket for standard input, and a
+ * connection.
  */
 static bool
-close_on_exec(void)
+close_others(int keep)
 {
+	const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	DIR *dir = opendir("/proc/self/fd");
 	const struct dirent *entry;
 
-	if (dir == NULL)
+	if (null < 0 || dir == NULL || dup2(null, STDIN_FILENO) < 0 ||
+	    dup2(null, STDOUT_FILENO) < 0)
 		return false;
-	while ((entry = readdir(dir)) != NULL)
-		if (atoi(entry->d_name) > STDOUT_FILENO)
-			fcntl(atoi(entry->d_name), F_SETFD, FD_CLOEXEC);
+	while ((entry = readdir(dir)) != NULL) {
+		const int fd = atoi(entry->d_name);
+
+		if (fd > STDERR_FILENO && fd != keep && fd != dirfd(dir))
+			close(fd);
+	}
 	closedir(dir);
 	return true;
+}
+
+/* Signals that wait in a FastCGI process do not in its children. */
+static void
+unblock_signals(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* Limits that a web server sets for a request are not for the courier. */
@@ -75,7 +90,6 @@ exec_courier(const char *path)
 	char name[] = "courier", linger[] = "--linger";
 	char *argv[] = { name, linger, NULL };
 	char *envp[64];
-	const int null = open("/dev/null", O_RDWR);
 	size_t n = 0;
 	char **e;
 
@@ -83,9 +97,8 @@ exec_courier(const char *path)
 		if (is_setting(*e))
 			envp[n++] = *e;
 	envp[n] = NULL;
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 ||
-	    dup2(null, STDOUT_FILENO) < 0 || !close_on_exec() ||
-	    chdir("/") != 0)
+	/* the web server waits until nobody holds this pipe */
+	if (fcntl(STDERR_FILENO, F_SETFD, FD_CLOEXEC) != 0 || chdir("/") != 0)
 		return;
 	raise_limits();
 	signal(SIGCHLD, SIG_DFL);
@@ -115,6 +128,9 @@ start_when_told(int words, const char *path)
 {
 	char word;
 
+	unblock_signals();
+	if (!close_others(words))
+		log_line("%s: not started: %s", path, strerror(errno));
 	signal(SIGCHLD, SIG_IGN); /* it waits for none of them */
 	while (read(words, &word, 1) == 1) {
 		const pid_t child = fork();

@@ -15,8 +15,7 @@
 /*
  * Fork a starter of the courier at this path (NULL: "courier" beside the
  * running program).  Returns the descriptor to tell it by, or -1, with the
- * reason in the log.  The starter ends when the descriptor is closed; until
- * then it has copies of all that its parent had open.
+ * reason in the log.  The starter ends when the descriptor is closed.
  */
 int starter_fork(const char *courier);
 

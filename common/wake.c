@@ -263,17 +263,43 @@ judge(struct wake *w, const char *digest)
 	close(lock);
 }
 
+/* The same; false if there is no courier that would do. */
+static bool
+hold(struct wake *w, const char *digest)
+{
+	w->due = w->differ = false;
+	if ((w->trigger = open_trigger(w)) >= 0 && digest != NULL)
+		judge(w, digest);
+	if (w->trigger >= 0)
+		return !w->due;
+	if (errno != ENXIO)
+		log_line("outbox/trigger: %s", strerror(errno));
+	return errno != ENXIO;
+}
+
 void
 wake_prepare(struct wake *w, const char *courier, const char *digest)
 {
-	if ((w->trigger = open_trigger(w)) >= 0 && digest != NULL)
-		judge(w, digest);
-	if (w->trigger >= 0 && !w->due)
-		return;
-	if (w->trigger < 0 && errno != ENXIO)
-		log_line("outbox/trigger: %s", strerror(errno));
-	else
-		w->starter = starter_fork(courier);
+	if (!hold(w, digest))
+		wake_starter(w, courier);
+}
+
+void
+wake_starter(struct wake *w, const char *courier)
+{
+	w->starter = starter_fork(courier);
+}
+
+void
+wake_hold(struct wake *w, const char *digest)
+{
+	hold(w, digest);
+}
+
+void
+wake_release(struct wake *w)
+{
+	shut(&w->trigger);
 }
 
 /* ---- telling ---- */

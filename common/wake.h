@@ -122,6 +122,17 @@ bool wake_holder(const struct wake *w, struct wake_holder *holder);
 void wake_prepare(struct wake *w, const char *courier, const char *digest);
 
 /*
+ * The same in two steps, for a process that has many messages: be able to start
+ * that courier at any time; and, for a while, count on the courier that runs,
+ * if one does.
+ */
+void wake_starter(struct wake *w, const char *courier);
+void wake_hold(struct wake *w, const char *digest);
+
+/* Don't count on it any longer: it may leave. */
+void wake_release(struct wake *w);
+
+/*
  * Tell the courier, or have it started.  May be called any number of times, and
  * after confinement.  Never waits.  Returns false if there is nobody to tell or
  * to start it: without wake_prepare(), no courier is ever started.

@@ -20,6 +20,7 @@ build command make               make                 make               make
 build header  stdio.h            libc6-dev            glibc-devel        musl-dev
 build header  db.h               libdb-dev            libdb-devel        db-dev
 build header  json-c/json.h      libjson-c-dev        json-c-devel       json-c-dev
+build header  fcgiapp.h          libfcgi-dev          fcgi-devel         fcgi-dev
 build header  curl/curl.h        libcurl4-openssl-dev libcurl-devel      curl-dev
 build header  nettle/hmac.h      nettle-dev           nettle-devel       nettle-dev
 build header  unistr.h           libunistring-dev     libunistring-devel libunistring-dev

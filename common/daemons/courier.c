@@ -493,10 +493,19 @@ takes_mode(int argc, char **argv, enum mode *mode)
 	return false;
 }
 
+/* It is no CGI program, but a web server may believe so. */
+static int
+refuse_request(void)
+{
+	struct cgi cgi;
+
+	cgi_init(&cgi);
+	return cgi_answer(&cgi, HTTP_NOT_FOUND);
+}
+
 int
 main(int argc, char **argv)
 {
-	struct cgi cgi = { .path_info = "", .env = environ };
 	struct config cfg;
 	enum mode mode;
 	int rc;
@@ -505,7 +514,7 @@ main(int argc, char **argv)
 	log_open("courier");
 	signal(SIGPIPE, SIG_IGN);
 	if (getenv("GATEWAY_INTERFACE") != NULL)
-		return cgi_answer(&cgi, HTTP_NOT_FOUND);
+		return refuse_request();
 	if (takes_mode(argc, argv, &mode))
 		return supervise(argv, work, &mode);
 	if (argc < 2 || config_read(&cfg) != 0)

@@ -49,8 +49,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_check(asprintf(&env[1], "CONTENT_LENGTH=%s", length) > 0,
 	    "out of memory");
 	environ = env; /* setenv() would keep every value for ever */
+	cgi_init(&cgi);
 	status = cgi_head(&cgi, CGI_POST, CGI_BODY_MAX);
-	cgi.env = env;
 	if (status == 0)
 		status = cgi_body(&cgi);
 	environ = saved;

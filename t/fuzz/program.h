@@ -127,9 +127,10 @@ sandbox_enter(const struct sandbox *keep)
 }
 
 void
-sandbox_cpu_limit(unsigned int seconds)
+sandbox_cpu_limit(unsigned int seconds, uint64_t most)
 {
 	(void)seconds;
+	(void)most;
 }
 
 /* ---- one run ---- */

@@ -206,6 +206,7 @@ derive(const char *scheme, const char *host, const char *script, char *url,
 		setenv("HTTP_HOST", host, 1);
 	if (script != NULL)
 		setenv("SCRIPT_NAME", script, 1);
+	cgi_init(&cgi);
 	cgi_head(&cgi, CGI_GET, CGI_BODY_MAX);
 	capture_start(log);
 	status = cgi_base_url(&cgi, "", url);
@@ -270,6 +271,7 @@ test_proxy(void)
 
 	derive("http", "addon.example.com", "/capabilities", url, &log);
 	setenv("HTTP_X_FORWARDED_PROTO", "https", 1);
+	cgi_init(&cgi);
 	cgi_head(&cgi, CGI_GET, CGI_BODY_MAX);
 	capture_start(&log);
 	is_int(cgi_base_url(&cgi, "", url), 0, "behind a proxy with TLS");
@@ -291,9 +293,10 @@ answer(int status, char line[64])
 {
 	const int saved = dup(STDOUT_FILENO);
 	const int out = memfd_create("response", MFD_CLOEXEC);
-	struct cgi cgi = { .env = NULL };
+	struct cgi cgi;
 	ssize_t n;
 
+	cgi_init(&cgi);
 	fflush(stdout);
 	if (saved < 0 || out < 0 || dup2(out, STDOUT_FILENO) < 0)
 		die("standard output");

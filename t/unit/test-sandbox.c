@@ -153,11 +153,11 @@ check_limits(void)
 		return "a core file would be written";
 	if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_max > 1 << 30)
 		return "no limit of the file size";
-	sandbox_cpu_limit(7);
+	sandbox_cpu_limit(7, sandbox_cpu());
 	if (getrlimit(RLIMIT_CPU, &limit) != 0 || limit.rlim_cur != 7)
 		return "no limit of CPU time";
-	sandbox_cpu_limit(8);
-	if (getrlimit(RLIMIT_CPU, &limit) != 0 || limit.rlim_cur != 7)
+	sandbox_cpu_limit(9, sandbox_cpu() + 1);
+	if (getrlimit(RLIMIT_CPU, &limit) != 0 || limit.rlim_cur != 8)
 		return "a lower limit of CPU time does not stay";
 	if (SANITIZED)
 		return NULL;
