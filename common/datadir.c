@@ -40,18 +40,22 @@ datadir_open(struct datadir *dir, const char *path)
 		status = log_errno(path, "data directory");
 	else
 		status = check_owner(path, &sb);
-	if (status != 0)
+	if (status != 0) {
 		datadir_close(dir);
-	return status;
+		return status;
+	}
+	dir->device = sb.st_dev;
+	dir->inode = sb.st_ino;
+	return 0;
 }
 
 bool
 datadir_is_lost(const struct datadir *dir)
 {
-	struct stat ours, theirs;
+	struct stat sb;
 
-	if (fstat(dir->fd, &ours) == 0 && stat(dir->path, &theirs) == 0 &&
-	    ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino)
+	if (stat(dir->path, &sb) == 0 && sb.st_dev == dir->device &&
+	    sb.st_ino == dir->inode)
 		return false;
 	log_line("%s: another data directory than at the start", dir->path);
 	return true;

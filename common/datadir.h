@@ -5,10 +5,13 @@
 #define DATADIR_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct datadir {
 	const char *path; /* absolute; the caller's, and outlives this */
 	int fd;		  /* or -1 */
+	dev_t device;	  /* which it is */
+	ino_t inode;
 };
 
 /*

@@ -26,14 +26,13 @@
 static int
 prepare_courier(struct process *p, bool good)
 {
-	char digest[CONFIG_DIGEST_MAX];
 	const int status = wake_open(&p->wake, &p->dir);
 
-	config_digest(&p->cfg, digest);
+	config_digest(&p->cfg, p->digest);
 	if (status == 0 && p->resident)
 		wake_starter(&p->wake, p->cfg.courier);
 	else if (status == 0 && good)
-		wake_prepare(&p->wake, p->cfg.courier, digest);
+		wake_prepare(&p->wake, p->cfg.courier, p->digest);
 	return status;
 }
 
@@ -93,9 +92,9 @@ get_ready(struct process *p, const struct cgi *cgi, bool good)
 	if (p->resident)
 		watch_add(&p->watch, p->cfg.ca_file);
 	confine(p, status == 0);
-	p->ready = true;
+	p->begun = true;
 	p->over = status != 0;
-	return status;
+	return p->ready = status;
 }
 
 /* Is a later request one for this process? */
@@ -103,17 +102,30 @@ static int
 check_request(struct process *p, const struct cgi *cgi)
 {
 	char *given = config_given(cgi->env);
+	const bool same = strcmp(given, p->given) == 0;
 
-	p->over = strcmp(given, p->given) != 0;
 	free(given);
-	if (p->over)
+	if (!same) {
+		p->over = true;
 		return cgi_refuse(HTTP_INTERNAL_SERVER_ERROR,
 		    "this request "
 		    "comes with other settings than the first one of this "
 		    "process, which ends");
-	p->over =
-	    (p->endpoint->keeps & KEEP_DATA) != 0 && datadir_is_lost(&p->dir);
-	return p->over ? HTTP_SERVICE_UNAVAILABLE : 0;
+	}
+	if (p->ready == 0 && (p->endpoint->keeps & KEEP_DATA) != 0 &&
+	    datadir_is_lost(&p->dir)) {
+		p->over = true;
+		return HTTP_SERVICE_UNAVAILABLE;
+	}
+	return p->ready;
+}
+
+/* Is this a FastCGI process with a courier, which outlasts the request? */
+static bool
+keeps_courier(const struct process *p)
+{
+	return p->resident && p->begun && p->ready == 0 &&
+	    (p->endpoint->keeps & KEEP_COURIER) != 0;
 }
 
 /* Has a FastCGI process to end? */
@@ -123,7 +135,8 @@ is_over(struct process *p)
 	const int64_t now = uptime_s();
 	const char *changed;
 
-	if (p->looked != now && (changed = watch_changed(&p->watch)) != NULL) {
+	if (!p->over && p->looked != now &&
+	    (changed = watch_changed(&p->watch)) != NULL) {
 		log_line("%s has changed: this process ends", changed);
 		p->over = true;
 	}
@@ -137,20 +150,13 @@ is_over(struct process *p)
 static int
 serve(struct process *p, struct cgi *cgi)
 {
-	char digest[CONFIG_DIGEST_MAX];
 	int status;
 
-	sandbox_cpu_limit(CPU_SECONDS, p->cpu);
-	if (p->resident && (p->endpoint->keeps & KEEP_COURIER) != 0) {
-		config_digest(&p->cfg, digest);
-		wake_hold(&p->wake, digest);
-	}
+	sandbox_cpu_limit(&p->cpu, CPU_SECONDS);
+	if (keeps_courier(p))
+		wake_hold(&p->wake, p->digest);
 	status = cgi_body(cgi);
-	if (status == 0)
-		status = p->endpoint->serve(cgi, p);
-	if (p->resident && (p->endpoint->keeps & KEEP_COURIER) != 0)
-		wake_release(&p->wake);
-	return status;
+	return status == 0 ? p->endpoint->serve(cgi, p) : status;
 }
 
 static int
@@ -161,8 +167,10 @@ answer(struct process *p, struct cgi *cgi)
 	    status = cgi_head(cgi, endpoint->methods,
 		endpoint->body_max > 0 ? endpoint->body_max : CGI_BODY_MAX);
 
-	ready =
-	    p->ready ? check_request(p, cgi) : get_ready(p, cgi, status == 0);
+	if (p->begun)
+		ready = check_request(p, cgi);
+	else
+		ready = get_ready(p, cgi, status == 0);
 	if (status == 0)
 		status = ready;
 	if (status == 0)
@@ -174,7 +182,7 @@ answer(struct process *p, struct cgi *cgi)
 int
 endpoint_main(const struct endpoint *endpoint)
 {
-	struct process process = { .endpoint = endpoint, .cpu = sandbox_cpu() };
+	struct process process = { .endpoint = endpoint };
 	enum fastcgi_event event;
 	struct fastcgi f;
 	struct cgi cgi;
@@ -182,6 +190,7 @@ endpoint_main(const struct endpoint *endpoint)
 
 	log_open(endpoint->name);
 	signal(SIGPIPE, SIG_IGN);
+	sandbox_cpu_begin(&process.cpu);
 	fastcgi_open(&f);
 	process.resident = f.resident;
 	if (f.resident)
@@ -189,6 +198,8 @@ endpoint_main(const struct endpoint *endpoint)
 	while ((event = fastcgi_next(&f, &cgi, LOOK_MS)) != FASTCGI_END) {
 		if (event == FASTCGI_REQUEST)
 			rc = answer(&process, &cgi);
+		else if (keeps_courier(&process))
+			wake_release(&process.wake);
 		if (f.resident && is_over(&process))
 			fastcgi_leave(&f);
 	}

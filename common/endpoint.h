@@ -38,6 +38,7 @@
 #include "config.h"
 #include "datadir.h"
 #include "outbox.h"
+#include "sandbox.h"
 #include "wake.h"
 #include "watch.h"
 
@@ -58,16 +59,18 @@ struct process {
 	struct datadir dir;   /* with KEEP_DATA */
 	struct outbox outbox; /* with KEEP_DATA */
 	struct wake wake;     /* with KEEP_COURIER */
+	char digest[CONFIG_DIGEST_MAX];
+	struct sandbox_cpu cpu;
 
 	/* of a FastCGI process; see endpoint.c */
 	bool resident;
-	bool ready;	    /* the first request is there: it is confined */
+	bool begun;	    /* by a first request: it is confined */
+	int ready;	    /* 0, or with which status that failed */
 	bool over;	    /* it has to end */
 	char *given;	    /* settings that came with the first request */
 	int requests;	    /* so many were answered */
 	int64_t looked;	    /* at the files, by uptime_s() */
 	struct watch watch; /* these */
-	uint64_t cpu;	    /* seconds of CPU for all its life */
 };
 
 struct endpoint {

@@ -274,26 +274,29 @@ sandbox_enter(const struct sandbox *keep)
 	landlock(keep);
 }
 
-uint64_t
-sandbox_cpu(void)
+void
+sandbox_cpu_begin(struct sandbox_cpu *cpu)
 {
 	struct rlimit limit;
 
-	return getrlimit(RLIMIT_CPU, &limit) == 0 ? limit.rlim_cur : 0;
+	*cpu = (struct sandbox_cpu){ RLIM_INFINITY, RLIM_INFINITY, 0 };
+	if (getrlimit(RLIMIT_CPU, &limit) == 0)
+		*cpu =
+		    (struct sandbox_cpu){ limit.rlim_cur, limit.rlim_max, 0 };
 }
 
 void
-sandbox_cpu_limit(unsigned int seconds, uint64_t most)
+sandbox_cpu_limit(struct sandbox_cpu *cpu, unsigned int seconds)
 {
 	struct rusage used;
-	struct rlimit limit;
+	rlim_t now;
 
-	if (getrusage(RUSAGE_SELF, &used) != 0 ||
-	    getrlimit(RLIMIT_CPU, &limit) != 0)
+	if (getrusage(RUSAGE_SELF, &used) != 0)
 		return;
-	limit.rlim_cur =
-	    (rlim_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) + seconds;
-	if (limit.rlim_cur > most)
-		limit.rlim_cur = (rlim_t)most;
-	setrlimit(RLIMIT_CPU, &limit);
+	now = (rlim_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) + seconds;
+	if (now > cpu->most)
+		now = cpu->most;
+	if (now != cpu->now)
+		setrlimit(RLIMIT_CPU, &(struct rlimit){ now, cpu->hard });
+	cpu->now = now;
 }

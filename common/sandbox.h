@@ -15,7 +15,7 @@
 #define SANDBOX_H
 
 #include <stdbool.h>
-#include <stdint.h>
+#include <sys/resource.h>
 
 /* What a program keeps.  Members that are left out are given up. */
 struct sandbox {
@@ -46,13 +46,20 @@ struct sandbox {
  */
 void sandbox_enter(const struct sandbox *keep);
 
-/* The seconds of CPU that the process has, as it was started. */
-uint64_t sandbox_cpu(void);
+/* How much CPU, in s, a process with many requests may use, and is given now. */
+struct sandbox_cpu {
+	rlim_t most;
+	rlim_t hard;
+	rlim_t now;
+};
+
+/* Find out with how much it was started. */
+void sandbox_cpu_begin(struct sandbox_cpu *cpu);
 
 /*
- * From now on, give the process this many seconds of CPU, but no more than most
- * in all; then SIGXCPU kills it.  Call it once per request.
+ * From now on, give the process this many seconds of CPU, but never more than
+ * it was started with; then SIGXCPU kills it.  Call it once per request.
  */
-void sandbox_cpu_limit(unsigned int seconds, uint64_t most);
+void sandbox_cpu_limit(struct sandbox_cpu *cpu, unsigned int seconds);
 
 #endif

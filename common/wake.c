@@ -15,6 +15,7 @@
 #include "log.h"
 #include "starter.h"
 #include "status.h"
+#include "uptime.h"
 #include "wake.h"
 
 /* Seconds without a change after which earlier digests are forgotten. */
@@ -92,6 +93,7 @@ wake_open(struct wake *w, const struct datadir *dir)
 
 	*w = (struct wake){ .dir = dir,
 		.dirfd = open_directory(dir),
+		.judged = -1,
 		.trigger = -1,
 		.starter = -1,
 		.lock = -1,
@@ -252,6 +254,7 @@ judge(struct wake *w, const char *digest)
 	const int lock = open_lock(w);
 	struct wake_holder holder;
 
+	w->due = w->differ = false;
 	if (lock < 0)
 		return;
 	read_holder(lock, &holder);
@@ -263,18 +266,21 @@ judge(struct wake *w, const char *digest)
 	close(lock);
 }
 
-/* The same; false if there is no courier that would do. */
+/* As wake_hold(); false if there is no courier that would do. */
 static bool
 hold(struct wake *w, const char *digest)
 {
-	w->due = w->differ = false;
-	if ((w->trigger = open_trigger(w)) >= 0 && digest != NULL)
+	const int64_t now = uptime_s();
+
+	if (w->trigger < 0 && (w->trigger = open_trigger(w)) < 0) {
+		if (errno != ENXIO)
+			log_line("outbox/trigger: %s", strerror(errno));
+		return errno != ENXIO;
+	}
+	if (digest != NULL && now != w->judged)
 		judge(w, digest);
-	if (w->trigger >= 0)
-		return !w->due;
-	if (errno != ENXIO)
-		log_line("outbox/trigger: %s", strerror(errno));
-	return errno != ENXIO;
+	w->judged = now;
+	return !w->due;
 }
 
 void
@@ -337,6 +343,11 @@ wake_courier(struct wake *w, enum wake_word word)
 	const char bytes[] = { letter(word), letter(WAKE_DISAGREE) };
 	bool told = tell(w, bytes, w->differ ? 2 : 1);
 
+	if (!told && errno == EPIPE) {
+		/* one that is no more, but another may be at work */
+		shut(&w->trigger);
+		told = tell(w, bytes, 1);
+	}
 	/* EPIPE: one that is handing over, or was killed */
 	if (!told && errno != ENXIO && errno != EPIPE)
 		log_line("outbox/trigger: %s", strerror(errno));

@@ -77,11 +77,12 @@ enum wake_role {
 struct wake {
 	const struct datadir *dir; /* the caller's; outlives this */
 	int dirfd;		   /* DATA_DIR/outbox */
-	int trigger; /* open for writing, or -1; also in the courier, so that
+	int trigger;	/* open for writing, or -1; also in the courier, so that
 			its read end does not report every hang-up */
-	int starter; /* see starter.h; or -1 */
-	bool due;    /* the courier that runs has to hand over */
-	bool differ; /* ... or would, if senders did not disagree */
+	int starter;	/* see starter.h; or -1 */
+	bool due;	/* the courier that runs has to hand over */
+	bool differ;	/* ... or would, if senders did not disagree */
+	int64_t judged; /* when this was looked up, by uptime_s() */
 
 	/* the courier's */
 	enum wake_role role;
@@ -122,14 +123,17 @@ bool wake_holder(const struct wake *w, struct wake_holder *holder);
 void wake_prepare(struct wake *w, const char *courier, const char *digest);
 
 /*
- * The same in two steps, for a process that has many messages: be able to start
- * that courier at any time; and, for a while, count on the courier that runs,
- * if one does.
+ * The same in steps, for a process that has many messages.  First, be able to
+ * start that courier at any time.
  */
 void wake_starter(struct wake *w, const char *courier);
-void wake_hold(struct wake *w, const char *digest);
 
-/* Don't count on it any longer: it may leave. */
+/*
+ * Then, for each message, count on the courier that runs, if one does, until
+ * wake_release() lets it leave.  Whether its digest is another one is looked up
+ * once a second.
+ */
+void wake_hold(struct wake *w, const char *digest);
 void wake_release(struct wake *w);
 
 /*

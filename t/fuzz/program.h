@@ -127,10 +127,16 @@ sandbox_enter(const struct sandbox *keep)
 }
 
 void
-sandbox_cpu_limit(unsigned int seconds, uint64_t most)
+sandbox_cpu_begin(struct sandbox_cpu *cpu)
 {
+	(void)cpu;
+}
+
+void
+sandbox_cpu_limit(struct sandbox_cpu *cpu, unsigned int seconds)
+{
+	(void)cpu;
 	(void)seconds;
-	(void)most;
 }
 
 /* ---- one run ---- */

@@ -145,6 +145,7 @@ because(const char *what, int error)
 static const char *
 check_limits(void)
 {
+	struct sandbox_cpu cpu;
 	struct rlimit limit;
 
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
@@ -153,11 +154,16 @@ check_limits(void)
 		return "a core file would be written";
 	if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_max > 1 << 30)
 		return "no limit of the file size";
-	sandbox_cpu_limit(7, sandbox_cpu());
+	sandbox_cpu_begin(&cpu);
+	sandbox_cpu_limit(&cpu, 7);
 	if (getrlimit(RLIMIT_CPU, &limit) != 0 || limit.rlim_cur != 7)
 		return "no limit of CPU time";
-	sandbox_cpu_limit(9, sandbox_cpu() + 1);
-	if (getrlimit(RLIMIT_CPU, &limit) != 0 || limit.rlim_cur != 8)
+	sandbox_cpu_limit(&cpu, 9);
+	if (getrlimit(RLIMIT_CPU, &limit) != 0 || limit.rlim_cur != 9)
+		return "a later request does not get as much";
+	sandbox_cpu_begin(&cpu);
+	sandbox_cpu_limit(&cpu, 10);
+	if (getrlimit(RLIMIT_CPU, &limit) != 0 || limit.rlim_cur != 9)
 		return "a lower limit of CPU time does not stay";
 	if (SANITIZED)
 		return NULL;
