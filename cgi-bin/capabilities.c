@@ -27,8 +27,8 @@ capabilities(struct cgi *cgi, struct process *process)
 	if (status != 0)
 		return status;
 	hosts_name(base_url, host);
-	status = template_render(cfg->template_dir, "capabilities.json", values,
-	    &json, &len);
+	status = template_render(&process->template, cfg->template_dir,
+	    "capabilities.json", values, &json, &len);
 	if (status != 0)
 		return status;
 	return cgi_document(cgi, json, len, *cfg->base_url != '\0');

@@ -186,6 +186,7 @@ endpoint_main(const struct endpoint *endpoint)
 	enum fastcgi_event event;
 	struct fastcgi f;
 	struct cgi cgi;
+	char *program = NULL;
 	int rc = 0;
 
 	log_open(endpoint->name);
@@ -194,7 +195,8 @@ endpoint_main(const struct endpoint *endpoint)
 	fastcgi_open(&f);
 	process.resident = f.resident;
 	if (f.resident)
-		watch_begin(&process.watch, realpath("/proc/self/exe", NULL));
+		watch_begin(&process.watch,
+		    program = realpath("/proc/self/exe", NULL));
 	while ((event = fastcgi_next(&f, &cgi, LOOK_MS)) != FASTCGI_END) {
 		if (event == FASTCGI_REQUEST)
 			rc = answer(&process, &cgi);
@@ -203,5 +205,9 @@ endpoint_main(const struct endpoint *endpoint)
 		if (f.resident && is_over(&process))
 			fastcgi_leave(&f);
 	}
+	template_free(&process.template);
+	free(process.given);
+	free(program);
+	fastcgi_close(&f);
 	return rc;
 }

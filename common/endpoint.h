@@ -39,6 +39,7 @@
 #include "datadir.h"
 #include "outbox.h"
 #include "sandbox.h"
+#include "template.h"
 #include "wake.h"
 #include "watch.h"
 
@@ -56,9 +57,10 @@ enum endpoint_keeps {
 struct process {
 	const struct endpoint *endpoint;
 	struct config cfg;
-	struct datadir dir;   /* with KEEP_DATA */
-	struct outbox outbox; /* with KEEP_DATA */
-	struct wake wake;     /* with KEEP_COURIER */
+	struct template template; /* with KEEP_TEMPLATES: the descriptor */
+	struct datadir dir;	  /* with KEEP_DATA */
+	struct outbox outbox;	  /* with KEEP_DATA */
+	struct wake wake;	  /* with KEEP_COURIER */
 	char digest[CONFIG_DIGEST_MAX];
 	struct sandbox_cpu cpu;
 

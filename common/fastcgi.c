@@ -172,3 +172,13 @@ fastcgi_next(struct fastcgi *f, struct cgi *cgi, int ms)
 		return FASTCGI_END;
 	return accept_request(f, cgi);
 }
+
+void
+fastcgi_close(struct fastcgi *f)
+{
+	if (!f->resident)
+		return;
+	FCGX_Free(f->request, 1);
+	free(f->request);
+	close(f->signals);
+}

@@ -50,4 +50,7 @@ enum fastcgi_event fastcgi_next(struct fastcgi *f, struct cgi *cgi, int ms);
 /* Take no new connections. */
 void fastcgi_leave(struct fastcgi *f);
 
+/* Free what is left at the end. */
+void fastcgi_close(struct fastcgi *f);
+
 #endif

@@ -118,18 +118,17 @@ check(const char *path, const char *text, size_t len)
 	return HTTP_INTERNAL_SERVER_ERROR;
 }
 
-int
-template_render(const char *dir, const char *name,
-    const struct template_value *values, char **out, size_t *len)
+/* Render the file anew. */
+static int
+render_file(const char *path, const struct template_value *values, char **out,
+    size_t *len)
 {
-	char path[4096], text[TEMPLATE_MAX + 1];
+	char text[TEMPLATE_MAX + 1];
 	FILE *stream;
-	int status;
+	int status = read_file(path, text);
 
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	if ((status = read_file(path, text)) != 0)
+	if (status != 0)
 		return status;
-	*out = NULL;
 	stream = need(open_memstream(out, len));
 	status = render(path, text, values, stream);
 	if (fclose(stream) != 0)
@@ -144,5 +143,54 @@ template_render(const char *dir, const char *name,
 		free(*out);
 		*out = NULL;
 	}
+	return status;
+}
+
+/* What the result depends on, but for the file's content. */
+static char *
+join(const char *path, const struct template_value *values)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = need(open_memstream(&text, &len));
+
+	fprintf(out, "%s\n", path);
+	for (; values->name != NULL; values++)
+		fprintf(out, "%s\n", values->value);
+	if (fclose(out) != 0)
+		need(NULL);
+	return text;
+}
+
+void
+template_free(struct template *last)
+{
+	free(last->values);
+	free(last->text);
+	memset(last, 0, sizeof(*last));
+}
+
+int
+template_render(struct template *last, const char *dir, const char *name,
+    const struct template_value *values, char **out, size_t *len)
+{
+	char path[4096], *joined;
+	struct stamp stamp;
+	int status = 0;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	stamp = stamp_at(path);
+	joined = join(path, values);
+	if (last->text == NULL || !stamp_is_old(&stamp) ||
+	    !stamp_is(&stamp, &last->stamp) ||
+	    strcmp(joined, last->values) != 0) {
+		template_free(last);
+		status = render_file(path, values, &last->text, &last->len);
+		last->stamp = stamp;
+		last->values = joined;
+	} else
+		free(joined);
+	*out = status == 0 ? need(strdup(last->text)) : NULL;
+	*len = last->len;
 	return status;
 }

@@ -1,8 +1,6 @@
 /*
  * watch: see watch.h.
  */
-#include <string.h>
-
 #include "config.h"
 #include "watch.h"
 
@@ -21,23 +19,6 @@ static const char *const always[] = {
 	"/etc/pki/tls/certs/ca-bundle.crt",
 };
 
-static void
-look(const char *path, struct stat *sb)
-{
-	memset(sb, 0, sizeof(*sb));
-	if (stat(path, sb) != 0)
-		memset(sb, 0, sizeof(*sb));
-}
-
-static bool
-same(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
-	    a->st_size == b->st_size &&
-	    a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	    a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 void
 watch_add(struct watch *w, const char *path)
 {
@@ -46,8 +27,7 @@ watch_add(struct watch *w, const char *path)
 	if (path == NULL || w->n == WATCH_FILES)
 		return;
 	file->path = path;
-	look(path, &file->first);
-	file->last = file->first;
+	file->first = file->last = stamp_at(path);
 	w->n++;
 }
 
@@ -67,14 +47,15 @@ const char *
 watch_changed(struct watch *w)
 {
 	const char *changed = NULL;
-	struct stat now;
+	struct stamp now;
 	size_t i;
 
 	for (i = 0; i < w->n; i++) {
 		struct watched *file = &w->files[i];
 
-		look(file->path, &now);
-		if (same(&now, &file->last) && !same(&now, &file->first))
+		now = stamp_at(file->path);
+		if (stamp_is(&now, &file->last) &&
+		    !stamp_is(&now, &file->first))
 			changed = file->path;
 		file->last = now;
 	}

@@ -17,7 +17,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/stat.h>
+
+#include "stamp.h"
 
 /* As many are watched, and no more. */
 #define WATCH_FILES 12
@@ -25,9 +26,9 @@
 struct watch {
 	size_t n;
 	struct watched {
-		const char *path;  /* the caller's; outlives this */
-		struct stat first; /* zeros: it was not there */
-		struct stat last;
+		const char *path; /* the caller's; outlives this */
+		struct stamp first;
+		struct stamp last;
 	} files[WATCH_FILES];
 };
 

@@ -39,17 +39,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct template_value values[] = { { "value", fuzz_line(&rest) },
 		{ "name", "a \"name\"" }, { NULL, NULL } };
 	const size_t len = size - (size_t)(rest - text);
+	struct template last = { .text = NULL };
 	char name[12], *out = NULL;
 	const int fd = make_file(rest, len, name);
 	int status;
 	size_t out_len;
 
-	status = template_render("/proc/self/fd", name, values, &out, &out_len);
+	status = template_render(&last, "/proc/self/fd", name, values, &out,
+	    &out_len);
 	fuzz_check(status == 0 || status == 500, "template_render: status");
 	fuzz_check((status == 0) == (out != NULL), "template_render: *out");
 	if (out != NULL)
 		check_result(out, out_len);
 	free(out);
+	template_free(&last);
 	close(fd);
 	free(text);
 	return 0;

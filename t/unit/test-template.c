@@ -1,6 +1,8 @@
 /*
  * test-template: placeholders, and what a template may get wrong.
  */
+#include <time.h>
+
 #include "capture.h"
 #include "scratch.h"
 #include "tap.h"
@@ -73,6 +75,9 @@ static const struct {
 	{ "a byte order mark", "\xef\xbb\xbf{}", ":1: not JSON: " },
 };
 
+/* Through all tests, whose files are all young. */
+static struct template last;
+
 static void
 test_good(const struct scratch *s)
 {
@@ -87,7 +92,8 @@ test_good(const struct scratch *s)
 		out = NULL;
 		len = 0;
 		capture_start(&log);
-		status = template_render(s->dir, "t.json", values, &out, &len);
+		status = template_render(&last, s->dir, "t.json", values, &out,
+		    &len);
 		capture_stop(&log);
 		is_int(status, 0, "%s", good[i].name);
 		is_str(out, good[i].rendered, "... as rendered");
@@ -112,7 +118,7 @@ refused(const struct scratch *s, const char *text, size_t text_len,
 		image_write(path, text, text_len);
 	snprintf(start, sizeof(start), "%s%s", path, line);
 	capture_start(&log);
-	status = template_render(s->dir, "t.json", values, &out, &len);
+	status = template_render(&last, s->dir, "t.json", values, &out, &len);
 	capture_stop(&log);
 	ok(status == 500 && out == NULL, "500: %s", name);
 	is_line(log.text, start, "... which is logged");
@@ -155,7 +161,7 @@ test_size(const struct scratch *s)
 	memset(text, ' ', TEMPLATE_MAX + 1);
 	memcpy(text, "{}", 2);
 	image_write(scratch_path(s, "t.json", path), text, TEMPLATE_MAX);
-	is_int(template_render(s->dir, "t.json", values, &out, &len), 0,
+	is_int(template_render(&last, s->dir, "t.json", values, &out, &len), 0,
 	    "the largest template");
 	is_int((long long)len, TEMPLATE_MAX, "... as large as that");
 	free(out);
@@ -167,11 +173,60 @@ test_size(const struct scratch *s)
 	text[TEMPLATE_MAX] = '\0';
 	image_write(path, "{\"a\":\"{{ large }}\"}", 19);
 	capture_start(&log);
-	is_int(template_render(s->dir, "t.json", large, &out, &len), 500,
+	is_int(template_render(&last, s->dir, "t.json", large, &out, &len), 500,
 	    "rendered, it is larger than that");
 	is_line(capture_stop(&log), path, "... which is logged");
 	free(out);
 	free(text);
+}
+
+/* Write the file, changed n seconds ago. */
+static void
+write_aged(const char *path, const char *text, int n)
+{
+	const time_t then = time(NULL) - n;
+	const struct timespec times[2] = { { then, 0 }, { then, 0 } };
+
+	image_write(path, text, strlen(text));
+	if (utimensat(AT_FDCWD, path, times, 0) != 0)
+		die(path);
+}
+
+static void
+renders(const struct scratch *s, const char *value, const char *expected,
+    const char *name)
+{
+	const struct template_value one[] = { { "name", value },
+		{ NULL, NULL } };
+	char *out;
+	size_t len;
+
+	is_int(template_render(&last, s->dir, "t.json", one, &out, &len), 0,
+	    "%s", name);
+	is_str(out, expected, "... as rendered");
+	free(out);
+}
+
+/* A file that has not changed is not read again, and only then. */
+static void
+test_kept(const struct scratch *s)
+{
+	char path[SCRATCH_PATH];
+
+	scratch_path(s, "t.json", path);
+	write_aged(path, "{\"a\":\"{{ name }}\"}", 60);
+	renders(s, "x", "{\"a\":\"x\"}", "an old file");
+	write_aged(path, "{\"b\":\"{{ name }}\"}", 60);
+	renders(s, "x", "{\"a\":\"x\"}", "by its stamp, it is the same");
+	renders(s, "y", "{\"b\":\"y\"}", "with another value");
+	write_aged(path, "{\"c\":\"{{ name }}\"}", 61);
+	renders(s, "y", "{\"c\":\"y\"}", "with another time");
+	write_aged(path, "{\"d\":\"{{ name }}\"}", 0);
+	renders(s, "y", "{\"d\":\"y\"}", "a young file");
+	write_aged(path, "{\"e\":\"{{ name }}\"}", 0);
+	renders(s, "y", "{\"e\":\"y\"}", "changed at once");
+	unlink(path);
+	refused(s, NULL, 0, ": reading: No such file or directory", "gone");
 }
 
 int
@@ -183,6 +238,8 @@ main(void)
 	test_good(&s);
 	test_bad(&s);
 	test_size(&s);
+	test_kept(&s);
+	template_free(&last);
 	scratch_close(&s);
 	return done();
 }
