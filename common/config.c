@@ -407,47 +407,6 @@ config_read(struct config *cfg)
 	return status;
 }
 
-/* ---- of a request ---- */
-
-static bool
-is_setting(const char *variable)
-{
-	return strncmp(variable, "HIPCHAT_", strlen("HIPCHAT_")) == 0;
-}
-
-static int
-compare(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-char *
-config_given(char *const *env)
-{
-	const char *given[64];
-	char *text = NULL;
-	size_t i, n = 0, len;
-	FILE *out = need(open_memstream(&text, &len));
-
-	for (; *env != NULL && n < sizeof(given) / sizeof(given[0]); env++)
-		if (is_setting(*env))
-			given[n++] = *env;
-	qsort(given, n, sizeof(given[0]), compare);
-	for (i = 0; i < n; i++)
-		fprintf(out, "%s\n", given[i]);
-	if (fclose(out) != 0)
-		need(NULL);
-	return text;
-}
-
-void
-config_adopt(char *const *env)
-{
-	for (; *env != NULL; env++)
-		if (is_setting(*env) && putenv(need(strdup(*env))) != 0)
-			need(NULL);
-}
-
 void
 config_digest(const struct config *cfg, char digest[CONFIG_DIGEST_MAX])
 {

@@ -53,15 +53,6 @@ struct config {
  */
 int config_read(struct config *cfg);
 
-/*
- * The settings among the variables of a FastCGI request, as one text, which the
- * caller frees.  Two requests come with the same settings if these are equal.
- */
-char *config_given(char *const *env);
-
-/* Put them into the environment, for config_read() and for couriers. */
-void config_adopt(char *const *env);
-
 /* The path of the file; the string is static or the environment's. */
 const char *config_file(void);
 

@@ -2,14 +2,11 @@
  * endpoint: see endpoint.h.
  */
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "endpoint.h"
 #include "fastcgi.h"
 #include "log.h"
 #include "sandbox.h"
-#include "uptime.h"
 
 /* Seconds of CPU that a request may take. */
 #define CPU_SECONDS 10
@@ -29,7 +26,7 @@ prepare_courier(struct process *p, bool good)
 	const int status = wake_open(&p->wake, &p->dir);
 
 	config_digest(&p->cfg, p->digest);
-	if (status == 0 && p->resident)
+	if (status == 0 && p->is_resident)
 		wake_starter(&p->wake, p->cfg.courier);
 	else if (status == 0 && good)
 		wake_prepare(&p->wake, p->cfg.courier, p->digest);
@@ -69,31 +66,22 @@ confine(const struct process *p, bool ready)
 	sandbox_enter(&keep);
 }
 
-/* A FastCGI process takes settings from its first request, too. */
-static void
-adopt(struct process *p, char *const *env)
-{
-	p->given = config_given(env);
-	config_adopt(env);
-	watch_add(&p->watch, config_file());
-}
-
 /* Read the settings, prepare and confine. */
 static int
 get_ready(struct process *p, const struct cgi *cgi, bool good)
 {
 	int status;
 
-	if (p->resident)
-		adopt(p, cgi->env);
+	if (p->is_resident)
+		resident_adopt(&p->resident, cgi->env);
 	status = config_read(&p->cfg);
 	if (status == 0)
 		status = prepare(p, good);
-	if (p->resident)
-		watch_add(&p->watch, p->cfg.ca_file);
+	if (p->is_resident)
+		watch_add(&p->resident.watch, p->cfg.ca_file);
 	confine(p, status == 0);
 	p->begun = true;
-	p->over = status != 0;
+	p->resident.over = status != 0;
 	return p->ready = status;
 }
 
@@ -101,48 +89,22 @@ get_ready(struct process *p, const struct cgi *cgi, bool good)
 static int
 check_request(struct process *p, const struct cgi *cgi)
 {
-	char *given = config_given(cgi->env);
-	const bool same = strcmp(given, p->given) == 0;
+	const int status = resident_check(&p->resident, cgi->env);
 
-	free(given);
-	if (!same) {
-		p->over = true;
-		return cgi_refuse(HTTP_INTERNAL_SERVER_ERROR,
-		    "this request "
-		    "comes with other settings than the first one of this "
-		    "process, which ends");
-	}
-	if (p->ready == 0 && (p->endpoint->keeps & KEEP_DATA) != 0 &&
-	    datadir_is_lost(&p->dir)) {
-		p->over = true;
-		return HTTP_SERVICE_UNAVAILABLE;
-	}
-	return p->ready;
+	if (status != 0 || p->ready != 0)
+		return status != 0 ? status : p->ready;
+	if ((p->endpoint->keeps & KEEP_DATA) == 0 || !datadir_is_lost(&p->dir))
+		return 0;
+	p->resident.over = true;
+	return HTTP_SERVICE_UNAVAILABLE;
 }
 
 /* Is this a FastCGI process with a courier, which outlasts the request? */
 static bool
 keeps_courier(const struct process *p)
 {
-	return p->resident && p->begun && p->ready == 0 &&
+	return p->is_resident && p->begun && p->ready == 0 &&
 	    (p->endpoint->keeps & KEEP_COURIER) != 0;
-}
-
-/* Has a FastCGI process to end? */
-static bool
-is_over(struct process *p)
-{
-	const int64_t now = uptime_s();
-	const char *changed;
-
-	if (!p->over && p->looked != now &&
-	    (changed = watch_changed(&p->watch)) != NULL) {
-		log_line("%s has changed: this process ends", changed);
-		p->over = true;
-	}
-	p->looked = now;
-	return p->over ||
-	    (p->cfg.max_requests > 0 && p->requests >= p->cfg.max_requests);
 }
 
 /* ---- of the request ---- */
@@ -175,39 +137,47 @@ answer(struct process *p, struct cgi *cgi)
 		status = ready;
 	if (status == 0)
 		status = serve(p, cgi);
-	p->requests++;
+	p->resident.requests++;
 	return cgi_answer(cgi, status);
+}
+
+/* Serve what comes until there is no more. */
+static int
+serve_all(struct process *p, struct fastcgi *f)
+{
+	enum fastcgi_event event;
+	struct cgi cgi;
+	int rc = 0;
+
+	while ((event = fastcgi_next(f, &cgi, LOOK_MS)) != FASTCGI_END) {
+		if (event == FASTCGI_REQUEST)
+			rc = answer(p, &cgi);
+		else if (keeps_courier(p))
+			wake_release(&p->wake);
+		if (p->is_resident &&
+		    resident_is_over(&p->resident, p->cfg.max_requests))
+			fastcgi_leave(f);
+	}
+	return rc;
 }
 
 int
 endpoint_main(const struct endpoint *endpoint)
 {
 	struct process process = { .endpoint = endpoint };
-	enum fastcgi_event event;
 	struct fastcgi f;
-	struct cgi cgi;
-	char *program = NULL;
-	int rc = 0;
+	int rc;
 
 	log_open(endpoint->name);
 	signal(SIGPIPE, SIG_IGN);
 	sandbox_cpu_begin(&process.cpu);
 	fastcgi_open(&f);
-	process.resident = f.resident;
+	process.is_resident = f.resident;
 	if (f.resident)
-		watch_begin(&process.watch,
-		    program = realpath("/proc/self/exe", NULL));
-	while ((event = fastcgi_next(&f, &cgi, LOOK_MS)) != FASTCGI_END) {
-		if (event == FASTCGI_REQUEST)
-			rc = answer(&process, &cgi);
-		else if (keeps_courier(&process))
-			wake_release(&process.wake);
-		if (f.resident && is_over(&process))
-			fastcgi_leave(&f);
-	}
+		resident_begin(&process.resident);
+	rc = serve_all(&process, &f);
+	resident_end(&process.resident);
 	template_free(&process.template);
-	free(process.given);
-	free(program);
 	fastcgi_close(&f);
 	return rc;
 }

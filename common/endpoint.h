@@ -25,11 +25,7 @@
  *
  * A webhook is even simpler: see webhook_main() in webhook.h.
  *
- * A FastCGI process reads its settings from the file, its environment and the
- * HIPCHAT_ variables of its first request.  It ends, after an answer, when the
- * web server says so (TERM or USR1), after HIPCHAT_MAX_REQUESTS, when a file that
- * it depends on has changed (watch.h), if a request comes with other settings
- * than the first one (500), or when the data directory is another one (503).
+ * When a FastCGI process ends is in resident.h.
  */
 #ifndef ENDPOINT_H
 #define ENDPOINT_H
@@ -38,10 +34,10 @@
 #include "config.h"
 #include "datadir.h"
 #include "outbox.h"
+#include "resident.h"
 #include "sandbox.h"
 #include "template.h"
 #include "wake.h"
-#include "watch.h"
 
 struct webhook;
 
@@ -64,15 +60,10 @@ struct process {
 	char digest[CONFIG_DIGEST_MAX];
 	struct sandbox_cpu cpu;
 
-	/* of a FastCGI process; see endpoint.c */
-	bool resident;
-	bool begun;	    /* by a first request: it is confined */
-	int ready;	    /* 0, or with which status that failed */
-	bool over;	    /* it has to end */
-	char *given;	    /* settings that came with the first request */
-	int requests;	    /* so many were answered */
-	int64_t looked;	    /* at the files, by uptime_s() */
-	struct watch watch; /* these */
+	bool begun; /* by a first request: it is confined */
+	int ready;  /* 0, or with which status that failed */
+	bool is_resident;
+	struct resident resident; /* if so */
 };
 
 struct endpoint {

@@ -46,7 +46,7 @@ struct sandbox {
  */
 void sandbox_enter(const struct sandbox *keep);
 
-/* How much CPU, in s, a process with many requests may use, and is given now. */
+/* Seconds of CPU that a process may use, and those it is given now. */
 struct sandbox_cpu {
 	rlim_t most;
 	rlim_t hard;
