@@ -23,6 +23,10 @@
 #include "log.h"
 #include "uptime.h"
 
+/* What is read of a request after its answer, in bytes, and the wait for it. */
+#define REST_MAX 1048576
+#define REST_MS 500
+
 /* How long a process that leaves answers what is in its queue, in s. */
 #define LEAVING_SECONDS 1
 
@@ -72,6 +76,30 @@ write_answer(const struct cgi *cgi, const char *p, size_t len)
 		return false;
 	FCGX_FClose(request->err);
 	return FCGX_FClose(request->out) == 0;
+}
+
+/*
+ * End the request.  If the web server were still sending when its connection is
+ * closed, the answer might be lost; so libfcgi would shut down one half, and
+ * wait for the web server to close the other, for 2 s at most.  Rather read to
+ * the end, which has nearly always come by now: then there is no need to wait.
+ */
+static void
+finish(FCGX_Request *request)
+{
+	char bytes[4096];
+	int n, left = REST_MAX;
+
+	if (request->in != NULL && !request->keepConnection) {
+		limit_wait(request, REST_MS);
+		do {
+			n = FCGX_GetStr(bytes, sizeof(bytes), request->in);
+			left -= n;
+		} while (n > 0 && left > 0);
+		if (n == 0 && FCGX_GetError(request->in) == 0)
+			FCGX_Detach(request);
+	}
+	FCGX_Finish_r(request);
 }
 
 /* ---- the process ---- */
@@ -165,7 +193,7 @@ fastcgi_next(struct fastcgi *f, struct cgi *cgi, int ms)
 		f->began = true;
 		return FASTCGI_REQUEST;
 	}
-	FCGX_Finish_r(f->request);
+	finish(f->request);
 	if (!wait_for_request(f, ms))
 		return f->leaving ? FASTCGI_END : FASTCGI_IDLE;
 	if (f->leaving && uptime_s() > f->until)
