@@ -26,6 +26,11 @@ $B/t/unit/stress: $(patsubst %.c,$B/obj/%.o,t/unit/stress.c \
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
 
+$B/t/unit/test-fastcgi: $(patsubst %.c,$B/obj/%.o,t/unit/test-fastcgi.c \
+	    $(wildcard t/unit/fcgi/*.c)) $B/libhipchat.a
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
 # echo, so that a shim can be put before its library
 $B/t/dynamic/echo: $B/obj/cgi-bin/echo.o $B/libhipchat.a
 	@mkdir -p $(@D)
