@@ -398,11 +398,11 @@ test_busy_signal(void)
 	fcgi_send(fd, bytes.p + bytes.len - 30, 30);
 	ok(fcgi_receive(fd, &first) && fcgi_status(&first.out) == 204,
 	    "TERM within a request: it is answered");
+	close(fd); /* libfcgi waits for this */
 	ok(fcgi_receive(waiting, &second) && fcgi_status(&second.out) == 204,
 	    "TERM within a request: and the one that waits");
 	is_int(fcgi_wait(p.pid), 0, "TERM within a request: it ends");
 	p.pid = 0;
-	close(fd);
 	close(waiting);
 	fcgi_answer_free(&first);
 	fcgi_answer_free(&second);
