@@ -31,6 +31,12 @@ $B/t/unit/test-fastcgi: $(patsubst %.c,$B/obj/%.o,t/unit/test-fastcgi.c \
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
 
+$B/t/unit/fastcgi-soak: $(patsubst %.c,$B/obj/%.o,t/unit/fastcgi-soak.c \
+	    $(wildcard t/unit/fcgi/*.c) t/unit/soak/http.c t/unit/soak/good.c) \
+	    $B/libhipchat.a
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
 # echo, so that a shim can be put before its library
 $B/t/dynamic/echo: $B/obj/cgi-bin/echo.o $B/libhipchat.a
 	@mkdir -p $(@D)
