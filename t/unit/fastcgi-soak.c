@@ -34,6 +34,11 @@
 #define ENV_MAX 16
 #define SHOWN 5
 
+#define STATUSES 600
+
+/* So many of the last requests may come again. */
+#define REMEMBERED 64
+
 /* Growth that is no leak: what one large request leaves in the heap, in kB. */
 #define MEMORY_SLACK 1024
 
@@ -50,6 +55,13 @@ struct side {
 	struct wake wake; /* a courier that is never busy: nobody starts one */
 };
 
+/* A request with CGI's answer, which does not change before the store does. */
+struct memory {
+	struct fcgi_request req;
+	struct bytes response;
+	struct bytes log;
+};
+
 static struct world {
 	struct mix mix;
 	struct side resident, cgi;
@@ -58,8 +70,11 @@ static struct world {
 	int log;
 	off_t heard; /* so much of the log was looked at */
 	pid_t pid;
+	struct memory memory[REMEMBERED];
+	bool changes_store;
+	unsigned int remembered; /* in all; the last ones are there */
 	unsigned int compared, cut, differ, odd_lines;
-	unsigned int statuses[600]; /* how often each was answered */
+	unsigned int statuses[STATUSES]; /* how often each was answered */
 } world;
 
 static const char *
@@ -276,33 +291,74 @@ ask_resident(const struct bytes *bytes, struct fcgi_answer *answer,
 	hear(log);
 }
 
+/* The process's answer to the request is the same as CGI's. */
 static void
-compare(const struct fcgi_request *req, const char *fault)
+compare(const struct memory *m, const char *fault)
 {
-	struct bytes bytes = { NULL, 0, 0 }, log = { NULL, 0, 0 },
-		     cgi_log = { NULL, 0, 0 }, response = { NULL, 0, 0 };
+	struct bytes bytes = { NULL, 0, 0 }, log = { NULL, 0, 0 };
 	struct fcgi_answer answer;
 
 	world.compared++;
-	fcgi_encode(req, &bytes);
+	world.statuses[fcgi_status(&m->response) % STATUSES]++;
+	fcgi_encode(&m->req, &bytes);
 	prepare_hipchat(fault);
 	ask_resident(&bytes, &answer, &log);
-	prepare_hipchat(fault);
-	fcgi_run_cgi(world.path, world.cgi.env, req, &response, &cgi_log);
 	clear_hipchat(fault);
-	untimed(&cgi_log);
-	if (!same(&answer.out, &response))
-		tell_difference("the answer", req, &answer.out, &response);
-	else if (!same(&log, &cgi_log))
-		tell_difference("the log", req, &log, &cgi_log);
-	note_etag(&response);
-	world.statuses[fcgi_status(&response) % 600]++;
+	if (!same(&answer.out, &m->response))
+		tell_difference("the answer", &m->req, &answer.out,
+		    &m->response);
+	else if (!same(&log, &m->log))
+		tell_difference("the log", &m->req, &log, &m->log);
 	check_lines(&log);
 	fcgi_answer_free(&answer);
 	bytes_free(&bytes);
 	bytes_free(&log);
-	bytes_free(&cgi_log);
-	bytes_free(&response);
+}
+
+static void
+forget(struct memory *m)
+{
+	fcgi_free(&m->req);
+	bytes_free(&m->response);
+	bytes_free(&m->log);
+}
+
+static void
+forget_all(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < REMEMBERED; i++)
+		forget(&world.memory[i]);
+	world.remembered = 0;
+}
+
+/* Take over the request, and ask both sides. */
+static void
+ask_both(struct fcgi_request *req, const char *fault)
+{
+	struct memory *m = &world.memory[world.remembered++ % REMEMBERED];
+
+	forget(m);
+	m->req = *req;
+	prepare_hipchat(fault);
+	fcgi_run_cgi(world.path, world.cgi.env, req, &m->response, &m->log);
+	clear_hipchat(fault);
+	untimed(&m->log);
+	note_etag(&m->response);
+	compare(m, fault);
+	if (world.changes_store)
+		forget_all();
+}
+
+/* Ask once more what CGI has answered already. */
+static void
+ask_again(void)
+{
+	const unsigned int n =
+	    world.remembered < REMEMBERED ? world.remembered : REMEMBERED;
+
+	compare(&world.memory[dice(&world.mix.dice, n)], NULL);
 }
 
 /* ---- requests that are cut off ---- */
@@ -417,6 +473,7 @@ change(const struct fcgi_request *req, const char *fault, int expected)
 		bytes_free(&err);
 	}
 	clear_hipchat(fault);
+	forget_all();
 	free(path);
 }
 
@@ -523,7 +580,7 @@ tell_statuses(void)
 	struct bytes line = { NULL, 0, 0 };
 	int i;
 
-	for (i = 0; i < 600; i++)
+	for (i = 0; i < STATUSES; i++)
 		if (world.statuses[i] > 0)
 			bytes_print(&line, ", %u x %d", world.statuses[i], i);
 	diag("%u answers compared%s; %u requests cut off", world.compared,
@@ -532,22 +589,33 @@ tell_statuses(void)
 }
 
 static void
-run(unsigned int from, unsigned int to)
+ask_new(void)
 {
 	struct fcgi_request req;
 	char *fault;
+
+	mix_next(&world.mix, &req, &fault);
+	if (dice(&world.mix.dice, 3) == 0) {
+		cut_off(&req);
+		fcgi_free(&req);
+	} else {
+		ask_both(&req, fault);
+	}
+	free(fault);
+}
+
+static void
+run(unsigned int from, unsigned int to)
+{
 	unsigned int i;
 
 	for (i = from; i < to; i++) {
 		if (i % 100 == 50)
 			change_store(i / 100);
-		mix_next(&world.mix, &req, &fault);
-		if (dice(&world.mix.dice, 6) == 0)
-			cut_off(&req);
+		if (world.remembered > 0 && dice(&world.mix.dice, 4) > 0)
+			ask_again();
 		else
-			compare(&req, fault);
-		fcgi_free(&req);
-		free(fault);
+			ask_new();
 	}
 }
 
@@ -560,6 +628,7 @@ set_up(const char *program, unsigned int seed)
 	world.mix = (struct mix){ .program = program,
 		.hipchat = soak.hipchat_url,
 		.dice = (uint64_t)seed * 7919 + 1 };
+	world.changes_store = strstr(program, "installed") != NULL;
 	world.path = text("%s/cgi-bin/%s", needed("B"), program);
 	mix_open(&world.mix, needed("SOAK_TENANTS"));
 	open_side(&world.resident, "fcgi");
@@ -572,6 +641,7 @@ set_up(const char *program, unsigned int seed)
 static void
 clean_up(void)
 {
+	forget_all();
 	close_side(&world.resident);
 	close_side(&world.cgi);
 	mix_close(&world.mix);
