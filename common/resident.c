@@ -81,7 +81,7 @@ resident_check(struct resident *r, char *const *env)
 	if (same)
 		return 0;
 	log_line(
-	    "this request comes with other settings than the first one of "
+	    "500: this request comes with other settings than the first one of "
 	    "this process, which ends");
 	r->over = true;
 	return HTTP_INTERNAL_SERVER_ERROR;
