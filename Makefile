@@ -111,7 +111,7 @@ demo run: built
 
 test: built
 	@B=$B prove -j6 -e t/run t/*.t t/endpoints/*.t t/hipchatd/*.t \
-	    $(filter-out %soak %/stress,$(TESTS))
+	    $(filter-out %soak %/stress %/fastcgi-kill,$(TESTS))
 
 include t/check.mk
 

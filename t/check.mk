@@ -31,9 +31,9 @@ $B/t/unit/test-fastcgi: $(patsubst %.c,$B/obj/%.o,t/unit/test-fastcgi.c \
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
 
-$B/t/unit/fastcgi-soak: $(patsubst %.c,$B/obj/%.o,t/unit/fastcgi-soak.c \
-	    $(wildcard t/unit/fcgi/*.c) t/unit/soak/http.c t/unit/soak/good.c) \
-	    $B/libhipchat.a
+$B/t/unit/fastcgi-soak $B/t/unit/fastcgi-kill: $B/t/%: $B/obj/t/%.o \
+    $(patsubst %.c,$B/obj/%.o,$(wildcard t/unit/fcgi/*.c) \
+    t/unit/soak/http.c t/unit/soak/good.c) $B/libhipchat.a
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
 
@@ -56,13 +56,15 @@ tests: $B/t/hipchatd $(TESTS) $(EXAMPLES) $B/t/dynamic/echo
 SAN	= -fsanitize=address,undefined -fno-sanitize-recover=undefined
 asan:
 	@t/deps.sh build test asan
-	@$(MAKE) --no-print-directory B=$B/asan STATIC= HARD=-fPIE \
+	@SOAK_REQUESTS=$${SOAK_REQUESTS:-10000} \
+	    $(MAKE) --no-print-directory B=$B/asan STATIC= HARD=-fPIE \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer $(SAN)" test
 
 # load and faults for minutes, and all deaths of couriers
 soak: built
 	@B=$B SOAK_S=60 KILLS=200 WEBHOOKS=2000 STRESS_S=$${STRESS_S:-120} \
-	    prove -v -e t/run t/soak.t t/kill-courier.t t/stress.t
+	    SOAK_REQUESTS=50000 prove -v -e t/run t/soak.t t/kill-courier.t \
+	    t/fastcgi-soak.t t/fastcgi-kill.t t/stress.t
 
 # the stand-in's page, used in Chromium, which takes 300 MB to install
 browser: built
