@@ -33,7 +33,7 @@ STATIC	= $(shell cat $B/static)
 ENDPOINTS := $(patsubst cgi-bin/%.c,%,$(wildcard cgi-bin/*.c))
 NAMES	= $(shell echo $(ENDPOINTS) | tr ' ' '|')
 PROGRAMS = $(ENDPOINTS) courier
-UNIT	= common/daemons/hipchat-courier.service
+UNITS	= hipchat-courier.service hipchat@.service hipchat@.socket
 COMMON	:= $(patsubst %.c,$B/obj/%.o,$(wildcard common/*.c))
 DAEMONS	:= $(patsubst %.c,$B/obj/%.o,$(filter-out common/daemons/courier.c,\
 	   $(wildcard common/daemons/*.c)))
@@ -129,15 +129,16 @@ install: all
 	sed -e 's|@CGIDIR@|$(CGIDIR)|' -e 's/@ENDPOINTS@/$(NAMES)/' \
 	    httpd.conf.sample | \
 	put 644 /dev/stdin "$(DESTDIR)$(DATADIR)/httpd.conf"; \
-	sed -e 's|@CGIDIR@|$(CGIDIR)|' -e 's|@STATEDIR@|$(STATEDIR)|' \
-	    -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|' $(UNIT) | \
-	put 644 /dev/stdin "$(DESTDIR)$(DATADIR)/$(notdir $(UNIT))"
+	for unit in $(UNITS); do \
+	    sed -e 's|@CGIDIR@|$(CGIDIR)|' -e 's|@STATEDIR@|$(STATEDIR)|' \
+	        -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|' common/daemons/$$unit | \
+	    put 644 /dev/stdin "$(DESTDIR)$(DATADIR)/$$unit"; done
 
 uninstall:
 	rm -f $(PROGRAMS:%="$(DESTDIR)$(CGIDIR)/%") \
 	    "$(DESTDIR)$(DATADIR)/templates/capabilities.json" \
 	    "$(DESTDIR)$(DATADIR)/httpd.conf" \
-	    "$(DESTDIR)$(DATADIR)/$(notdir $(UNIT))"
+	    $(UNITS:%="$(DESTDIR)$(DATADIR)/%")
 	for dir in "$(DATADIR)/templates" "$(DATADIR)" "$(CGIDIR)"; do \
 	    rmdir "$(DESTDIR)$$dir" 2>/dev/null || :; done
 

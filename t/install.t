@@ -18,6 +18,8 @@ programs=$({ (cd cgi-bin && ls *.c | sed 's/\.c$//'); echo courier; } | sort)
 unit=$share/hipchat-courier.service
 is "$(installed)" "$(echo "$programs" | sed "s|^|./$lib/|")
 ./$unit
+./$share/hipchat@.service
+./$share/hipchat@.socket
 ./$share/httpd.conf
 ./$share/templates/capabilities.json" 'what is installed'
 is "$(mode $lib/echo) $(mode $share/httpd.conf) $(mode $unit) \
@@ -27,10 +29,11 @@ is "$(grep -v '^[[:space:]]*#' "$tmp/host/$share/httpd.conf" |
 	grep -E '@|/opt|/usr|echo')" \
 	"ScriptAliasMatch \"^\${HIPCHAT_URL}(${names%|})(/.*)?\$\" \"/$lib/\$1\$2\"
 <Directory \"/$lib\">
-	<FilesMatch \"^(${names%|})\$\">" 'its paths and names in the configuration'
+	<FilesMatch \"^(${names%|})\$\">
+		<FilesMatch \"^(?<program>${names%|})\$\">" 'its paths and names in the configuration'
 is "$(grep -E '^[^#].*/' "$tmp/host/$unit")" "ExecStart=/$lib/courier --resident
 ReadWritePaths=/srv/hipchat" '... in the unit'
-is "$(grep -E '@[A-Z]+@' "$tmp/host/$unit")" '' '... all of them'
+is "$(grep -E '@[A-Z]+@' "$tmp/host/$share"/*.service)" '' '... all of them'
 env -i ${ASAN_OPTIONS:+"ASAN_OPTIONS=$ASAN_OPTIONS"} \
 	"$tmp/host/$lib/courier" --status >"$tmp/out" 2>&1
 like "$(cat "$tmp/out")" '/srv/hipchat' 'and in the programs'

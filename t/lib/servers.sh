@@ -69,6 +69,7 @@ start_apache() {
 	apache_names=$(ls "$tmp/cgi-bin" | grep -vx courier | tr '\n' '|')
 	sed -e "s|@CGIDIR@|$tmp/cgi-bin|" \
 		-e "s/@ENDPOINTS@/${apache_names%|}/" \
+		-e "s|/run/hipchat-cgi|$tmp/run|" \
 		httpd.conf.sample >"$apache_dir/addon.conf"
 	apache_settings "$@" >"$apache_dir/settings.conf"
 

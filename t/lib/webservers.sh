@@ -1,0 +1,222 @@
+# shellcheck shell=sh
+# t/lib/webservers.sh - the other ways to serve the add-on, each started with
+# the README's own configuration: mod_fcgid, mod_proxy_fcgi, nginx with FastCGI
+# or fcgiwrap, lighttpd.  Source it after lib.sh.
+#
+# A start_ function sets $ADDON, and $server, the pid to send signals to; all
+# output of the server and the programs goes to $log.  With $prefix, such as
+# /hipchat, the add-on is below that.
+
+prefix=''
+
+# Debian's servers are there, which is not in an ordinary user's PATH.
+PATH=$PATH:/usr/sbin:/sbin
+
+# readme LINE: the README's indented lines after this one, up to the next text,
+# with the paths of this test
+readme() {
+	awk -v line="$1" '
+		on && /^[^ ]/ { exit }
+		on && NF { sub(/^    /, ""); print }
+		$0 == line { on = 1 }
+		' README |
+		sed -e "s|/usr/local/lib/hipchat-cgi|$tmp/cgi-bin|" \
+			-e "s|/run/hipchat-cgi|$tmp/run|" \
+			-e "s|/run/lighttpd|$tmp/run|" \
+			-e "s|/run/fcgiwrap.socket|$tmp/run/fcgiwrap|" \
+			-e "s|/var/log/hipchat-cgi.log|$log|"
+}
+
+# settings [NAME=VALUE…]: what would be in /etc/hipchat-cgi.conf.  The programs
+# get its name by the environment, or with each request.
+settings() {
+	printf "%s='%s'\n" HIPCHAT_DATA_DIR "$tmp/data" \
+		HIPCHAT_TEMPLATE_DIR "$tmp/templates" \
+		HIPCHAT_ALLOWED_HOSTS "$HIPCHAT" HIPCHAT_COURIER_IDLE 1 \
+		>"$tmp/settings.conf"
+	for setting; do
+		echo "$setting"
+	done >>"$tmp/settings.conf"
+}
+HIPCHAT_CONFIG=$tmp/settings.conf
+export HIPCHAT_CONFIG
+
+# ready: copies what a web server's user has to read
+ready() {
+	find_apache
+	mkdir -p "$tmp/cgi-bin" "$tmp/run" "$tmp/apache/htdocs"
+	[ -d "$tmp/templates" ] || cp -R templates "$tmp/"
+	[ -e "$tmp/cgi-bin/echo" ] || cp "$B"/cgi-bin/* "$tmp/cgi-bin/"
+	log=$tmp/server.log
+	: >"$log"
+	[ "$(id -u)" != 0 ] || chown "$apache_user" "$log" "$tmp/run"
+}
+
+# as_user: "-u USER" where root has to name one
+as_user() { [ "$(id -u)" != 0 ] || echo "$1 $apache_user"; }
+
+# ---- processes without a web server -----------------------------------------
+
+# spawn_processes: by the README's lines, for nginx and mod_proxy_fcgi
+spawn_processes() {
+	readme 'Without systemd, let spawn-fcgi run them, as root:' |
+		sed -e '/^install/d' -e "s|www-data|${apache_user:-}|g" \
+			-e "s|-- |-P $tmp/run/\$program.pid -- |" \
+			>"$tmp/spawn.sh"
+	[ "$(id -u)" = 0 ] || sed -i 's/-[uU] //g' "$tmp/spawn.sh"
+	sh -e "$tmp/spawn.sh" >"$tmp/spawn.log" 2>&1 ||
+		die "spawn-fcgi: $(cat "$tmp/spawn.log")"
+	# awk ends each file's last line
+	groups=$(awk 1 "$tmp"/run/*.pid)
+}
+
+# end_group PID: a loop of the shell, and the process in it
+end_group() {
+	kill -TERM -- "-$1" 2>/dev/null || return 0
+	wait_for no pgrep -g "$1" >"$tmp/out" || kill -KILL -- "-$1"
+}
+
+# stop_server: and all that it has started
+stop_server() {
+	[ -z "${server:-}" ] || end "$server"
+	for group in ${groups:-}; do
+		end_group "$group"
+	done
+	server='' groups=''
+	rm -rf "$tmp/run"
+	stop_apache
+}
+trap 'server_status=$?
+	stop_server
+	(exit "$server_status")
+	clean_up' EXIT
+
+# listen COMMAND [ARGUMENT…]: starts a server, whose configuration is what
+# write_conf writes for $port
+listen() {
+	for listen_try in 1 2 3 4 5 6 7 8 9 10; do
+		port=$(free_port)
+		write_conf >"$tmp/server.conf"
+		setsid "$@" </dev/null >>"$log" 2>&1 &
+		server=$!
+		ADDON=http://127.0.0.1:$port$prefix
+		wait_for answers_or_gone
+		! alive "$server" || return 0
+		grep -qi 'in use' "$log" || break
+	done
+	die "$1 did not start: $(cat "$log")"
+}
+answers_or_gone() {
+	curl -s -m 5 -o "$tmp/out" "http://127.0.0.1:$port/" || ! alive "$server"
+}
+
+# ---- Apache -----------------------------------------------------------------
+
+# start_fcgid, start_proxy [NAME=VALUE…]: httpd.conf.sample with the README's
+# line
+start_fcgid() {
+	ready
+	{
+		load_modules fcgid
+		echo "FcgidIPCDir $tmp/apache/fcgid"
+		echo "FcgidProcessTableFile $tmp/apache/fcgid_shm"
+		readme 'line before the IncludeOptional:'
+	} >"$tmp/before.conf"
+	serve_by_apache "$@"
+}
+start_proxy() {
+	ready
+	{
+		load_modules proxy proxy_fcgi
+		readme 'IncludeOptional,'
+	} >"$tmp/before.conf"
+	spawn_processes
+	serve_by_apache "$@"
+}
+serve_by_apache() {
+	[ -z "$prefix" ] ||
+		echo "Define HIPCHAT_URL $prefix/" >>"$tmp/before.conf"
+	log=$tmp/apache/error_log
+	start_apache "$@"
+	ADDON=$ADDON$prefix
+}
+load_modules() {
+	for module; do
+		echo "LoadModule ${module}_module $apache_modules/mod_$module.so"
+	done
+}
+
+# ---- nginx ------------------------------------------------------------------
+
+# start_nginx, start_fcgiwrap
+start_nginx() {
+	ready
+	spawn_processes
+	readme 'nginx needs this in its server { }.  For a prefix, write ^(/hipchat/(cap...:' >"$tmp/location"
+	run_nginx
+}
+start_fcgiwrap() {
+	ready
+	# shellcheck disable=SC2046 # two words
+	spawn-fcgi -s "$tmp/run/fcgiwrap" -F 2 $(as_user -u) $(as_user -U) \
+		-P "$tmp/run/fcgiwrap.pid" -- "$(command -v fcgiwrap)" -f \
+		>"$tmp/spawn.log" 2>&1 || die "$(cat "$tmp/spawn.log")"
+	groups=$(cat "$tmp/run/fcgiwrap.pid")
+	readme 'request, replace the second line by these two:' >"$tmp/wrap"
+	readme 'nginx needs this in its server { }.  For a prefix, write ^(/hipchat/(cap...:' |
+		sed -e "2r $tmp/wrap" -e 2d >"$tmp/location"
+	run_nginx
+}
+run_nginx() {
+	sed -i -e "s|\^(/(|^($prefix/(|" \
+		-e "2i fastcgi_param HIPCHAT_CONFIG $tmp/settings.conf;" \
+		"$tmp/location"
+	write_conf() { nginx_conf; }
+	listen nginx -e "$log" -p "$tmp" -c "$tmp/server.conf"
+}
+nginx_conf() {
+	[ "$(id -u)" != 0 ] || echo "user $apache_user;"
+	cat <<-END
+		daemon off;
+		worker_processes 2;
+		pid $tmp/nginx.pid;
+		error_log $log;
+		events { }
+		http {
+			access_log off;
+			client_body_temp_path $tmp/nginx-body;
+			fastcgi_temp_path $tmp/nginx-fastcgi;
+			proxy_temp_path $tmp/nginx-proxy;
+			scgi_temp_path $tmp/nginx-scgi;
+			uwsgi_temp_path $tmp/nginx-uwsgi;
+			server {
+				listen 127.0.0.1:$port;
+				root $tmp/apache/htdocs;
+	END
+	cat "$tmp/location"
+	echo '} }'
+}
+
+# ---- lighttpd ---------------------------------------------------------------
+
+start_lighttpd() {
+	ready
+	readme '"/hipchat/capabilities" and so on:' |
+		sed -e "s|\"^/(|\"^$prefix/(|" -e "s|\"/\([a-z]*\)\" => |\"$prefix/\1\" => |" >"$tmp/location"
+	write_conf() { lighttpd_conf; }
+	listen lighttpd -D -f "$tmp/server.conf"
+}
+lighttpd_conf() {
+	[ "$(id -u)" != 0 ] || cat <<-END
+		server.username = "$apache_user"
+		server.groupname = "$(id -gn "$apache_user")"
+	END
+	cat <<-END
+		server.bind = "127.0.0.1"
+		server.port = $port
+		server.document-root = "$tmp/apache/htdocs"
+		server.upload-dirs = ( "$tmp/run" )
+		server.errorlog = "$log"
+	END
+	cat "$tmp/location"
+}
