@@ -1,455 +1,384 @@
 /*
  * book: see book.h, which states the locking protocol.
- *
- * Berkeley DB's errors are folded into statuses by one function, db_status().
  */
-#include <db.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "book.h"
+#include "dbfile.h"
+#include "lock.h"
 #include "log.h"
+#include "shelf.h"
 #include "status.h"
 
-/* Size of our files' pages, and where in each its number and its type are, as
- * in Berkeley DB's dbinc/db_page.h. */
-#define PAGE_BYTES 4096
-#define PAGE_NUMBER_AT 8
-#define PAGE_TYPE_AT 25
+/* ---- reading ---- */
 
-/* Longest wait for the lock. */
-#define LOCK_SECONDS 10
-
-/* Size of a file's name, and of its full path. */
-#define NAME_LEN 64
-#define PATH_LEN 4096
-
-/* An open database file in its private environment. */
-struct file {
-	DB_ENV *env;
-	DB *db;
-};
-
-/* ---- errors ---- */
-
-int
-book_check_library(void)
-{
-	int major, minor;
-
-	db_version(&major, &minor, NULL);
-	if (major == DB_VERSION_MAJOR && minor == DB_VERSION_MINOR)
-		return 0;
-	log_line("Berkeley DB %d.%d loaded, compiled for %d.%d", major, minor,
-	    DB_VERSION_MAJOR, DB_VERSION_MINOR);
-	return HTTP_INTERNAL_SERVER_ERROR;
-}
-
-/* Our reports name the file and the reason; the library's own are dropped. */
+/* What an older version had. */
 static void
-keep_quiet(const DB_ENV *env, const char *prefix, const char *message)
+name_old(const struct book *book, char name[SHELF_NAME_LEN])
 {
-	(void)env;
-	(void)prefix;
-	(void)message;
+	snprintf(name, SHELF_NAME_LEN, "%s.db", book->name);
 }
 
-/* Positive codes are errno's. */
 static int
-db_status(const char *file, const char *what, int ret)
+get_from(const struct book *book, const char *name, const char *key,
+    char value[BOOK_VALUE_MAX])
 {
-	if (ret == 0)
-		return 0;
-	if (ret > 0) {
-		errno = ret;
-		return log_errno(file, what);
+	struct dbfile file;
+	int ret = dbfile_open(&file, book->dir, name);
+
+	if (ret == 0) {
+		ret = dbfile_get(&file, key, value, BOOK_VALUE_MAX);
+		dbfile_abandon(&file);
 	}
-	log_line("%s: %s: %s", file, what, db_strerror(ret));
-	return HTTP_INTERNAL_SERVER_ERROR;
+	return ret == ENOENT ? HTTP_NOT_FOUND :
+			       dbfile_status(name, "reading", ret);
 }
 
-/* ---- one database file ---- */
-
-static void
-file_abandon(struct file *file)
-{
-	if (file->db != NULL)
-		file->db->close(file->db, DB_NOSYNC);
-	if (file->env != NULL)
-		file->env->close(file->env, 0);
-	memset(file, 0, sizeof(*file));
-}
-
-/* In place of the library's fsync(2), which is step 4's. */
 static int
-leave_sync(int fd)
+read_record(const struct book *book, const char *key,
+    char value[BOOK_VALUE_MAX])
 {
-	(void)fd;
+	char name[SHELF_NAME_LEN];
+	int status = HTTP_NOT_FOUND;
+
+	if (!book->cache) {
+		name_old(book, name);
+		status = get_from(book, name, key, value);
+	}
+	if (status != HTTP_NOT_FOUND)
+		return status;
+	shelf_name(book, shelf_file_of(key, strlen(key)), name);
+	return get_from(book, name, key, value);
+}
+
+static int
+stamp_file(const struct book *book, const char *name, struct stamp *stamp)
+{
+	struct stat sb;
+
+	if (fstatat(book->dir->fd, name, &sb, 0) != 0)
+		return errno == ENOENT ? HTTP_NOT_FOUND :
+					 log_errno(name, "looking at it");
+	*stamp = stamp_of(&sb);
 	return 0;
 }
 
-/* Is this page in use, and where it belongs? */
-static bool
-is_page(const char *page, off_t number)
+int
+book_stamp(const struct book *book, const char *key, struct stamp *stamp)
 {
-	uint32_t its_number;
+	char name[SHELF_NAME_LEN];
+	int status = HTTP_NOT_FOUND;
 
-	memcpy(&its_number, page + PAGE_NUMBER_AT, sizeof(its_number));
-	return page[PAGE_TYPE_AT] != 0 && its_number == number;
-}
-
-/*
- * Berkeley DB checks the sum of every page except one that is all zeros, as a
- * broken disk may return it.  Such a page makes it search forever.  Nor does it
- * notice that a page is in another's place.  Our files have no unused pages.
- * Returns 0, DB_VERIFY_BAD, or errno.
- */
-static int
-check_pages(const struct datadir *dir, const char *name)
-{
-	const int fd = openat(dir->fd, name, O_RDONLY | O_CLOEXEC);
-	char head[PAGE_TYPE_AT + 1];
-	struct stat sb;
-	int ret = 0;
-	off_t at;
-
-	if (fd < 0)
-		return errno;
-	if (fstat(fd, &sb) != 0 || sb.st_size == 0 ||
-	    sb.st_size % PAGE_BYTES != 0)
-		ret = DB_VERIFY_BAD;
-	for (at = 0; ret == 0 && at < sb.st_size; at += PAGE_BYTES)
-		if (pread(fd, head, sizeof(head), at) != sizeof(head) ||
-		    !is_page(head, at / PAGE_BYTES))
-			ret = DB_VERIFY_BAD;
-	close(fd);
-	return ret;
-}
-
-/*
- * Open a file: to read it, or a new one to write.  Returns Berkeley DB's code;
- * the file is open only after 0.
- */
-static int
-file_open(struct file *file, const struct datadir *dir, const char *name,
-    bool create)
-{
-	char path[PATH_LEN];
-	int ret;
-
-	memset(file, 0, sizeof(*file));
-	if (!create && (ret = check_pages(dir, name)) != 0)
-		return ret;
-	if ((ret = db_env_create(&file->env, 0)) != 0)
-		return ret;
-	file->env->set_errcall(file->env, keep_quiet);
-	db_env_set_func_fsync(leave_sync);
-	ret = file->env->open(file->env, "/dev/null",
-	    DB_CREATE | DB_PRIVATE | DB_INIT_MPOOL, 0);
-	if (ret == 0)
-		ret = db_create(&file->db, file->env, 0);
-	if (ret == 0 && create)
-		ret = file->db->set_flags(file->db, DB_CHKSUM);
-	if (ret == 0 && create)
-		ret = file->db->set_pagesize(file->db, PAGE_BYTES);
-	snprintf(path, sizeof(path), "%s/%s", dir->path, name);
-	if (ret == 0)
-		ret = file->db->open(file->db, NULL, path, NULL, DB_BTREE,
-		    create ? DB_CREATE | DB_EXCL : DB_RDONLY, 0600);
-	if (ret != 0)
-		file_abandon(file);
-	return ret;
-}
-
-/* Close a file that was written; its pages reach the kernel here. */
-static int
-file_close(struct file *file)
-{
-	int ret = file->db->close(file->db, 0);
-
-	file->db = NULL;
-	if (ret == 0) {
-		ret = file->env->close(file->env, 0);
-		file->env = NULL;
+	if (!book->cache) {
+		name_old(book, name);
+		status = stamp_file(book, name, stamp);
 	}
-	file_abandon(file);
-	return ret;
+	if (status == HTTP_NOT_FOUND) {
+		shelf_name(book, shelf_file_of(key, strlen(key)), name);
+		status = stamp_file(book, name, stamp);
+	}
+	if (status == HTTP_NOT_FOUND) {
+		status = stamp_file(book, book->name, stamp);
+		memset(stamp, 0, sizeof(*stamp));
+	}
+	return status;
 }
 
-static DBT
-dbt(const char *text)
-{
-	DBT out = { .size = (u_int32_t)strlen(text) };
-
-	memcpy(&out.data, &text, sizeof(text)); /* data is not const */
-	return out;
-}
-
-static bool
-is_text(const DBT *data, const char *text)
-{
-	return data->size == strlen(text) &&
-	    memcmp(data->data, text, data->size) == 0;
-}
-
+/*
+ * The stamp comes first: if the file is replaced before it is read, the record
+ * is read again, as the next stamp is another.
+ */
 static int
-file_get(struct file *file, const char *name, char value[BOOK_VALUE_MAX])
+get_remembered(const struct book *book, const char *key,
+    char value[BOOK_VALUE_MAX])
 {
-	DBT key = dbt(name), data = { 0 };
-	int ret;
+	const char *last;
+	struct stamp stamp;
+	int status = book_stamp(book, key, &stamp);
 
-	data.data = value;
-	data.ulen = BOOK_VALUE_MAX - 1;
-	data.flags = DB_DBT_USERMEM;
-	if ((ret = file->db->get(file->db, NULL, &key, &data, 0)) != 0)
-		return ret;
-	value[data.size] = '\0';
-	return strlen(value) == data.size ? 0 : DB_VERIFY_BAD;
-}
-
-/* Copy all records but the one to be changed. */
-static int
-file_copy(struct file *from, struct file *to, const char *except)
-{
-	DBT key = { 0 }, data = { 0 };
-	DBC *cursor;
-	int ret;
-
-	if (from->db == NULL)
+	if (status != 0)
+		return status;
+	if (memory_recall(book->memory, book->name, key, &stamp, &last)) {
+		if (last == NULL)
+			return HTTP_NOT_FOUND;
+		strcpy(value, last);
 		return 0;
-	if ((ret = from->db->cursor(from->db, NULL, &cursor, 0)) != 0)
-		return ret;
-	while ((ret = cursor->get(cursor, &key, &data, DB_NEXT)) == 0)
-		if (!is_text(&key, except) &&
-		    (ret = to->db->put(to->db, NULL, &key, &data, 0)) != 0)
-			break;
-	cursor->close(cursor);
-	return ret == DB_NOTFOUND ? 0 : ret;
+	}
+	status = read_record(book, key, value);
+	if (status == 0 || status == HTTP_NOT_FOUND)
+		memory_keep(book->memory, book->name, key, &stamp,
+		    status == 0 ? value : NULL);
+	return status;
 }
-
-static int
-file_put(struct file *file, const struct book_change *change)
-{
-	DBT key = dbt(change->key), data;
-
-	if (change->value == NULL)
-		return 0;
-	data = dbt(change->value);
-	return file->db->put(file->db, NULL, &key, &data, 0);
-}
-
-/* ---- reading ---- */
 
 int
 book_get(const struct book *book, const char *key, char value[BOOK_VALUE_MAX])
 {
-	struct file file;
-	int ret;
+	return book->memory != NULL ? get_remembered(book, key, value) :
+				      read_record(book, key, value);
+}
 
-	if ((ret = file_open(&file, book->dir, book->file, false)) == 0) {
-		ret = file_get(&file, key, value);
-		file_abandon(&file);
+/* ---- all keys ---- */
+
+/* Write those that are in this file, if it is there. */
+static int
+write_keys(const struct book *book, const char *name, FILE *out)
+{
+	struct dbfile_record record;
+	struct dbfile file;
+	int ret = dbfile_open(&file, book->dir, name);
+
+	if (ret == 0) {
+		while ((ret = dbfile_next(&file, &record)) == 0) {
+			fwrite(record.key, 1, record.key_len, out);
+			putc('\0', out);
+		}
+		dbfile_abandon(&file);
 	}
-	if (ret == DB_NOTFOUND || ret == ENOENT)
-		return HTTP_NOT_FOUND;
-	return db_status(book->file, "reading", ret);
+	return ret == ENOENT ? 0 : dbfile_status(name, "reading", ret);
+}
+
+/*
+ * The files are asked for by name: to read a directory may miss one that is
+ * being replaced.
+ */
+static int
+write_all_keys(const struct book *book, FILE *out)
+{
+	char name[SHELF_NAME_LEN];
+	unsigned int file;
+	int status;
+
+	name_old(book, name);
+	status = write_keys(book, name, out);
+	for (file = 0; status == 0 && file < SHELF_FILES; file++) {
+		shelf_name(book, file, name);
+		status = write_keys(book, name, out);
+	}
+	return status;
 }
 
 static int
-write_keys(struct file *file, FILE *out)
+compare_keys(const void *a, const void *b)
 {
-	DBT key = { 0 }, data = { 0 };
-	DBC *cursor;
-	int ret;
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
-	if ((ret = file->db->cursor(file->db, NULL, &cursor, 0)) != 0)
-		return ret;
-	while ((ret = cursor->get(cursor, &key, &data, DB_NEXT)) == 0) {
-		fwrite(key.data, 1, key.size, out);
-		putc('\0', out);
-	}
-	cursor->close(cursor);
-	return ret == DB_NOTFOUND ? 0 : ret;
+/* In order, and each once. */
+static void
+sort_keys(const char *keys, size_t n, FILE *out)
+{
+	const char **sorted = need(calloc(n + 1, sizeof(*sorted)));
+	size_t i;
+
+	for (i = 0; i < n; i++, keys += strlen(keys) + 1)
+		sorted[i] = keys;
+	qsort(sorted, n, sizeof(*sorted), compare_keys);
+	for (i = 0; i < n; i++)
+		if (i == 0 || strcmp(sorted[i - 1], sorted[i]) != 0)
+			fwrite(sorted[i], 1, strlen(sorted[i]) + 1, out);
+	free(sorted);
+}
+
+static size_t
+count_keys(const char *keys, size_t len)
+{
+	size_t n = 0;
+
+	while (len-- > 0)
+		n += *keys++ == '\0';
+	return n;
 }
 
 int
 book_keys(const struct book *book, char **keys)
 {
-	struct file file;
-	FILE *out;
+	char *found;
 	size_t len;
-	int ret;
+	FILE *out = need(open_memstream(&found, &len));
+	int status = write_all_keys(book, out);
 
 	*keys = NULL;
-	out = need(open_memstream(keys, &len));
-	if ((ret = file_open(&file, book->dir, book->file, false)) == 0) {
-		ret = write_keys(&file, out);
-		file_abandon(&file);
-	}
-	if (fclose(out) != 0) /* this adds the last NUL */
+	if (fclose(out) != 0)
 		need(NULL);
-	if (ret == 0 || ret == ENOENT)
-		return 0;
-	free(*keys);
-	*keys = NULL;
-	return db_status(book->file, "reading", ret);
+	if (status == 0) {
+		size_t all;
+
+		out = need(open_memstream(keys, &all));
+		sort_keys(found, count_keys(found, len), out);
+		if (fclose(out) != 0) /* this adds the last NUL */
+			need(NULL);
+	}
+	free(found);
+	return status;
 }
 
-/* ---- writing ---- */
+/* ---- taking over ---- */
 
-/* All it does is end a flock(2) with EINTR. */
-static void
-interrupt(int signo)
+/* All records of an older version's file, in memory. */
+struct spread {
+	const struct book *book;
+	struct shelf_put *puts;
+	size_t n, room;
+};
+
+static int
+compare_files(const void *a, const void *b)
 {
-	(void)signo;
+	const struct shelf_put *p = a, *q = b;
+
+	return (p->file > q->file) - (p->file < q->file);
+}
+
+static void
+add_put(struct spread *s, const struct dbfile_record *record)
+{
+	char *text = need(malloc(record->key_len + record->value_len + 1));
+
+	if (s->n == s->room) {
+		s->room = s->room * 2 + 64;
+		s->puts =
+		    need(reallocarray(s->puts, s->room, sizeof(*s->puts)));
+	}
+	memcpy(text, record->key, record->key_len);
+	memcpy(text + record->key_len, record->value, record->value_len);
+	s->puts[s->n++] =
+	    (struct shelf_put){ shelf_file_of(text, record->key_len),
+		    { text, record->key_len, text + record->key_len,
+			record->value_len } };
+}
+
+/* Sorted by the files that they belong to. */
+static int
+list_puts(struct spread *s, struct dbfile *old)
+{
+	struct dbfile_record record;
+	int ret;
+
+	while ((ret = dbfile_next(old, &record)) == 0)
+		add_put(s, &record);
+	if (s->n > 0)
+		qsort(s->puts, s->n, sizeof(*s->puts), compare_files);
+	return ret == ENOENT ? 0 : ret;
+}
+
+static int
+each_file(const struct spread *sp, int (*step)(struct shelf_rewrite *rw))
+{
+	struct shelf_rewrite rw = { .book = sp->book };
+	const struct shelf_put *put = sp->puts, *end = sp->puts + sp->n;
+	int status = 0;
+
+	for (; status == 0 && put < end; put += rw.n) {
+		rw.puts = put;
+		rw.n = 1;
+		while (put + rw.n < end && put[rw.n].file == put->file)
+			rw.n++;
+		status = step(&rw);
+	}
+	return status;
 }
 
 /*
- * Wait for the lock in the kernel's queue, where nobody is overtaken; with
- * polling, the busiest would win.  If the first alarm comes just before
- * flock(2) begins, the next one ends it.
+ * A power cut in between may damage only files that have not got their names:
+ * the others are copied when the old file is taken over again.
  */
-static bool
-lock_wait(int fd)
-{
-	const struct itimerval limit = { { 0, 100000 }, { LOCK_SECONDS, 0 } };
-	const struct itimerval off = { { 0, 0 }, { 0, 0 } };
-	const struct sigaction act = { .sa_handler = interrupt };
-	struct sigaction old;
-	struct timespec now;
-	time_t deadline;
-	int ret, err;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	deadline = now.tv_sec + LOCK_SECONDS;
-	sigaction(SIGALRM, &act, &old);
-	setitimer(ITIMER_REAL, &limit, NULL);
-	do {
-		ret = flock(fd, LOCK_EX);
-		err = errno;
-		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (ret != 0 && err == EINTR && now.tv_sec < deadline);
-	setitimer(ITIMER_REAL, &off, NULL);
-	sigaction(SIGALRM, &old, NULL);
-	errno = err;
-	return ret == 0;
-}
-
-/* Step 1; *fd holds the lock until it is closed. */
 static int
-lock_take(const struct datadir *dir, bool hurried, int *fd)
+spread(const struct spread *sp)
 {
-	int status;
+	const struct datadir *dir = sp->book->dir;
+	int status = each_file(sp, shelf_stage);
 
-	*fd = openat(dir->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (*fd < 0)
-		return log_errno("lock", "opening");
-	if (hurried ? flock(*fd, LOCK_EX | LOCK_NB) == 0 : lock_wait(*fd))
-		return 0;
-	status = HTTP_SERVICE_UNAVAILABLE;
-	if (errno == EINTR)
-		log_line("lock: not free for %d s", LOCK_SECONDS);
-	else if (errno != EWOULDBLOCK)
-		status = log_errno("lock", "locking");
-	close(*fd);
-	return status;
-}
-
-static void
-remove_leftovers(const struct datadir *dir, const char *tmp)
-{
-	char creating[NAME_LEN + 8];
-
-	snprintf(creating, sizeof(creating), "__db.%s", tmp);
-	unlinkat(dir->fd, tmp, 0);
-	unlinkat(dir->fd, creating, 0);
-}
-
-/* The new file of step 3. */
-static int
-write_new(const char *tmp, const struct book_change *change)
-{
-	const struct book *book = change->book;
-	struct file from, to;
-	int ret, closed;
-
-	ret = file_open(&from, book->dir, book->file, false);
-	if (ret != 0 && ret != ENOENT)
-		return db_status(book->file, "opening", ret);
-	if ((ret = file_open(&to, book->dir, tmp, true)) != 0) {
-		file_abandon(&from);
-		return db_status(tmp, "creating", ret);
-	}
-	ret = file_copy(&from, &to, change->key);
-	if (ret == 0)
-		ret = file_put(&to, change);
-	file_abandon(&from);
-	closed = file_close(&to);
-	return db_status(tmp, "writing", ret != 0 ? ret : closed);
-}
-
-static int
-sync_file(const struct datadir *dir, const char *name)
-{
-	const int fd = openat(dir->fd, name, O_RDONLY | O_CLOEXEC);
-	bool synced;
-
-	if (fd < 0)
-		return log_errno(name, "opening");
-	synced = fsync(fd) == 0;
-	close(fd);
-	return synced ? 0 : log_errno(name, "fsync");
-}
-
-/* Step 4. */
-static int
-publish(const struct book *book, const char *tmp)
-{
-	int status = 0;
-
-	if (!book->cache)
-		status = sync_file(book->dir, tmp);
-	if (status != 0)
+	if (status == 0 && syncfs(dir->fd) != 0)
+		status = log_errno(sp->book->name, "syncfs");
+	if (status != 0) {
+		each_file(sp, shelf_discard);
 		return status;
-	if (renameat(book->dir->fd, tmp, book->dir->fd, book->file) != 0)
-		return log_errno(book->file, "renaming");
-	if (!book->cache && fsync(book->dir->fd) != 0)
-		return log_errno(book->file, "fsync of its directory");
-	return 0;
+	}
+	status = each_file(sp, shelf_unstage);
+	return status != 0 ? status : shelf_sync(sp->book);
 }
 
-/* Steps 2 to 4 for one record. */
 static int
-rewrite(const struct book_change *change)
+spread_all(const struct book *book, const char *name, struct dbfile *old)
 {
-	const struct book *book = change->book;
-	char tmp[NAME_LEN];
-	int status;
+	struct spread s = { .book = book };
+	int status = dbfile_status(name, "reading", list_puts(&s, old));
+	size_t i;
 
-	snprintf(tmp, sizeof(tmp), "%s.tmp", book->file);
-	remove_leftovers(book->dir, tmp);
-	status = write_new(tmp, change);
-	if (status == HTTP_INTERNAL_SERVER_ERROR && book->cache &&
-	    unlinkat(book->dir->fd, book->file, 0) == 0) {
-		log_line("%s: damaged; a cache, so discarded", book->file);
-		remove_leftovers(book->dir, tmp);
-		status = write_new(tmp, change);
-	}
 	if (status == 0)
-		status = publish(book, tmp);
-	if (status != 0)
-		remove_leftovers(book->dir, tmp);
+		status = spread(&s);
+	if (status == 0)
+		log_line("%s: %zu records, now in %s/", name, s.n, book->name);
+	for (i = 0; i < s.n; i++)
+		free((char *)s.puts[i].record.key);
+	free(s.puts);
 	return status;
+}
+
+/* From now on, the records of the folder count alone. */
+static int
+remove_old(const struct book *book, const char *name)
+{
+	char tmp[SHELF_NAME_LEN + 4];
+
+	snprintf(tmp, sizeof(tmp), "%s.tmp", name);
+	shelf_clean(book->dir, tmp);
+	if (unlinkat(book->dir->fd, name, 0) != 0 && errno != ENOENT)
+		return log_errno(name, "removing");
+	return book->cache ? 0 : shelf_make(book);
+}
+
+/* Step 2. */
+static int
+take_over(const struct book *book)
+{
+	char name[SHELF_NAME_LEN];
+	struct dbfile old;
+	int ret, status;
+
+	name_old(book, name);
+	if (book->cache)
+		return remove_old(book, name);
+	if ((ret = dbfile_open(&old, book->dir, name)) != 0)
+		return ret == ENOENT ? 0 : dbfile_status(name, "reading", ret);
+	if (mkdirat(book->dir->fd, book->name, 0700) != 0 && errno != EEXIST)
+		status = log_errno(book->name, "making it");
+	else if (fchmodat(book->dir->fd, book->name, 0700 | SHELF_UNSYNCED,
+		     0) != 0)
+		status = log_errno(book->name, "chmod");
+	else
+		status = spread_all(book, name, &old);
+	dbfile_abandon(&old);
+	return status != 0 ? status : remove_old(book, name);
+}
+
+/* ---- swapping ---- */
+
+/* Steps 3 to 5 for one record. */
+static int
+change_one(const struct book_change *change)
+{
+	const size_t len = strlen(change->key);
+	struct shelf_put put = { shelf_file_of(change->key, len),
+		{ .key = change->key, .key_len = len } };
+	struct shelf_rewrite rw = { .book = change->book,
+		.puts = &put,
+		.n = 1,
+		.durable = !change->book->cache };
+	const int status = shelf_make(change->book);
+
+	if (change->value != NULL) {
+		put.record.value = change->value;
+		put.record.value_len = strlen(change->value);
+	}
+	return status != 0 ? status : shelf_rewrite(&rw);
 }
 
 static bool
@@ -466,7 +395,7 @@ static int
 look(const struct book_change *change, bool *write)
 {
 	char value[BOOK_VALUE_MAX], *now = value;
-	const int status = book_get(change->book, change->key, value);
+	const int status = read_record(change->book, change->key, value);
 
 	if (status == HTTP_NOT_FOUND ||
 	    (status == HTTP_INTERNAL_SERVER_ERROR && change->book->cache))
@@ -477,19 +406,28 @@ look(const struct book_change *change, bool *write)
 	return change->any || same(now, change->expected) ? 0 : HTTP_CONFLICT;
 }
 
-/* Steps 2 to 4 for all records, under the lock. */
+/* Steps 2 to 5 for all records, under the lock. */
 static int
 change_all(const struct book_change *changes, int n)
 {
-	bool write[BOOK_CHANGES_MAX];
+	bool write[BOOK_CHANGES_MAX] = { false };
 	int i, status = 0;
 
+	for (i = 0; i < n && status == 0; i++)
+		status = take_over(changes[i].book);
 	for (i = 0; i < n && status == 0; i++)
 		status = look(&changes[i], &write[i]);
 	for (i = 0; i < n && status == 0; i++)
 		if (write[i])
-			status = rewrite(&changes[i]);
+			status = change_one(&changes[i]);
 	return status;
+}
+
+static bool
+is_too_large(const struct book_change *change)
+{
+	return strlen(change->key) >= BOOK_KEY_MAX ||
+	    (change->value != NULL && strlen(change->value) >= BOOK_VALUE_MAX);
 }
 
 int
@@ -497,14 +435,12 @@ book_swap(const struct book_change *changes, int n, bool hurried)
 {
 	int i, status, lock;
 
-	for (i = 0; i < n; i++) {
-		if (changes[i].value == NULL ||
-		    strlen(changes[i].value) < BOOK_VALUE_MAX)
-			continue;
-		log_line("%s: record of %s: too large", changes[i].book->file,
-		    changes[i].key);
-		return HTTP_INTERNAL_SERVER_ERROR;
-	}
+	for (i = 0; i < n; i++)
+		if (is_too_large(&changes[i])) {
+			log_line("%s: record of %s: too large",
+			    changes[i].book->name, changes[i].key);
+			return HTTP_INTERNAL_SERVER_ERROR;
+		}
 	status = lock_take(changes[0].book->dir, hurried, &lock);
 	if (status != 0)
 		return status;

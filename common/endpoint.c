@@ -178,6 +178,7 @@ endpoint_main(const struct endpoint *endpoint)
 	rc = serve_all(&process, &f);
 	resident_end(&process.resident);
 	template_free(&process.template);
+	memory_free(&process.memory);
 	fastcgi_close(&f);
 	return rc;
 }

@@ -33,6 +33,7 @@
 #include "cgi.h"
 #include "config.h"
 #include "datadir.h"
+#include "memory.h"
 #include "outbox.h"
 #include "resident.h"
 #include "sandbox.h"
@@ -56,6 +57,7 @@ struct process {
 	struct template template; /* with KEEP_TEMPLATES: the descriptor */
 	struct datadir dir;	  /* with KEEP_DATA */
 	struct outbox outbox;	  /* with KEEP_DATA */
+	struct memory memory;	  /* of records, if it is resident */
 	struct wake wake;	  /* with KEEP_COURIER */
 	char digest[CONFIG_DIGEST_MAX];
 	struct sandbox_cpu cpu;

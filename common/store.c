@@ -1,10 +1,9 @@
 /*
  * store: see store.h.
  */
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "dbfile.h"
 #include "json.h"
 #include "log.h"
 #include "status.h"
@@ -16,30 +15,27 @@
 int
 store_open(struct store *st, const struct datadir *dir)
 {
-	st->installations = (struct book){ dir, "installations.db", false };
-	st->tokens = (struct book){ dir, "tokens.db", true };
-	st->settings = (struct book){ dir, "settings.db", false };
+	st->installations =
+	    (struct book){ .dir = dir, .name = "installations" };
+	st->tokens =
+	    (struct book){ .dir = dir, .name = "tokens", .cache = true };
+	st->settings = (struct book){ .dir = dir, .name = "settings" };
 	st->hurried = false;
-	return book_check_library();
+	return dbfile_check_library();
+}
+
+void
+store_remember(struct store *st, struct memory *memory)
+{
+	st->installations.memory = memory;
+	st->tokens.memory = memory;
+	st->settings.memory = memory;
 }
 
 int
-store_stamp(const struct store *st, const char *oauth_id,
-    struct store_stamp *stamp)
+store_stamp(const struct store *st, const char *oauth_id, struct stamp *stamp)
 {
-	const struct book *book = &st->installations;
-	struct stat sb;
-
-	(void)oauth_id; /* all are in one file */
-	if (fstatat(book->dir->fd, book->file, &sb, 0) != 0)
-		return errno == ENOENT ? HTTP_NOT_FOUND :
-					 log_errno(book->file, "looking at it");
-	stamp->device = sb.st_dev;
-	stamp->inode = sb.st_ino;
-	stamp->mtime = (uint64_t)sb.st_mtim.tv_sec * 1000000000 +
-	    (uint64_t)sb.st_mtim.tv_nsec;
-	stamp->size = (uint64_t)sb.st_size;
-	return 0;
+	return book_stamp(&st->installations, oauth_id, stamp);
 }
 
 /* The installation, and its record as it is stored. */
@@ -54,7 +50,7 @@ read_record(const struct store *st, const char *oauth_id,
 		return status;
 	if ((why = installation_load(record, inst)) == NULL)
 		return 0;
-	log_line("%s: record of %s: %s", st->installations.file, oauth_id, why);
+	log_line("%s: record of %s: %s", st->installations.name, oauth_id, why);
 	return HTTP_INTERNAL_SERVER_ERROR;
 }
 
@@ -252,7 +248,7 @@ read_settings(const struct store *st, const char *oauth_id,
 	*settings = json_read(record, strlen(record), &why);
 	if (*settings != NULL)
 		return 0;
-	log_line("%s: record of %s: %s", st->settings.file, oauth_id, why);
+	log_line("%s: record of %s: %s", st->settings.name, oauth_id, why);
 	return HTTP_INTERNAL_SERVER_ERROR;
 }
 
@@ -273,7 +269,7 @@ write_settings(const struct store *st, const char *oauth_id,
 	const char *text = json_text(settings);
 
 	if (strlen(text) >= BOOK_VALUE_MAX) {
-		log_line("%s: record of %s: too large", st->settings.file,
+		log_line("%s: record of %s: too large", st->settings.name,
 		    oauth_id);
 		return HTTP_CONTENT_TOO_LARGE;
 	}

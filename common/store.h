@@ -3,9 +3,9 @@
  * endpoints remember.  This is the policy: who may replace and remove what.
  * How records survive a kill -9 at any instruction is in book.h.
  *
- *	DATA_DIR/installations.db	the truth: key oauthId, value JSON
- *	DATA_DIR/tokens.db		a cache, in the same form
- *	DATA_DIR/settings.db		what endpoints keep, in the same form
+ *	DATA_DIR/installations/	the truth: key oauthId, value JSON
+ *	DATA_DIR/tokens/	a cache, in the same form
+ *	DATA_DIR/settings/	what endpoints keep, in the same form
  *
  * All functions return 0 or an HTTP status, with the reason in the log:
  *	HTTP_NOT_FOUND	no such record or file (store_find, store_find_token,
@@ -34,21 +34,18 @@ struct store {
  */
 int store_open(struct store *st, const struct datadir *dir);
 
-/* Of a file, as in stat(2); without gaps, so that memcmp(3) compares two. */
-struct store_stamp {
-	uint64_t device;
-	uint64_t inode;
-	uint64_t mtime; /* in ns */
-	uint64_t size;
-};
+/*
+ * From now on, what is found is kept there, and an unchanged file is not read
+ * again.  The memory outlives the store.
+ */
+void store_remember(struct store *st, struct memory *memory);
 
 /*
- * The stamp of the file that holds the record of this installation.  While it
- * stays the same, so does the record, and no file is opened to find that out.
- * HTTP_NOT_FOUND says that the file is missing, not the installation.
+ * The stamp of the installation's record, as book_stamp().  HTTP_NOT_FOUND says
+ * that the folder is missing, not the installation.
  */
-int store_stamp(const struct store *st, const char *oauth_id,
-    struct store_stamp *stamp);
+int
+store_stamp(const struct store *st, const char *oauth_id, struct stamp *stamp);
 
 int store_find(const struct store *st, const char *oauth_id,
     struct installation *inst);

@@ -179,6 +179,8 @@ serve(struct cgi *cgi, struct process *process)
 		.wake = &process->wake };
 	int status = store_open(&hook.store, &process->dir);
 
+	if (process->is_resident)
+		store_remember(&hook.store, &process->memory);
 	if (status == 0)
 		status = read_webhook(&hook);
 	if (status == 0)

@@ -160,7 +160,7 @@ for client in $(seq "$clients"); do
 	install "$client"
 done
 # and without Apache, whose user may be another one
-cp "$tmp"/data/*.db "$apart/own/"
+cp -R "$tmp/data/installations" "$tmp/data/tokens" "$apart/own/"
 
 # ---- measure ----------------------------------------------------------------
 

@@ -293,7 +293,7 @@ full_disk() {
 # An installation for this test alone, which is gone afterwards.
 removal() {
 	fresh removal
-	cp -p "$tmp/extra.db" "$box/installations.db"
+	cp -Rp "$tmp/extra/." "$box/installations"
 	fault '"route": "notification", "room": '"$room6"', "fault": "status",
 		"status": 403'
 	queue "$gone" "$room6" rem1
@@ -338,9 +338,10 @@ empty_for() { ! messages queue | grep -q "$1"; }
 # Of an installation that is not there: HipChat is not asked.
 orphan() {
 	fresh orphan
-	cp -p "$tmp/extra.db" "$box/installations.db"
+	cp -Rp "$tmp/extra/." "$box/installations"
 	queue "$gone" "$room6" orphan1
-	cp -p "$tmp/installed/installations.db" "$box/"
+	rm -r "$box/installations"
+	cp -Rp "$tmp/installed/installations" "$box/"
 	# one that a courier had claimed when it was removed, and was killed
 	echo "c m 1764030000123456789-1-0 $gone 1 - {\"notification\":{}}" \
 		>>"$box/outbox/queue"
@@ -351,15 +352,15 @@ orphan() {
 
 	# no installation at all: that is no removal
 	queue "$a" "$room1" orphan2
-	mv "$box/installations.db" "$tmp/away.db"
+	mv "$box/installations" "$tmp/away"
 	courier --once
 	is "$rc $(queued) $(failed)" '0 1 1' 'no store: messages wait'
-	mv "$tmp/away.db" "$box/installations.db"
+	mv "$tmp/away" "$box/installations"
 	courier --retry all
 	ok 'no store: until it is back' wait_for has_said "$room1" orphan orphan2
 }
 
-# one more installation, in a database of its own
+# one more installation, in a store of its own
 start_apache
 gone=$(install "$room6") || exit
 stop_apache
@@ -368,7 +369,7 @@ rm -r "$tmp/installed"
 keep "$gone"
 credentials "$a" >"$tmp/credentials"
 cgi installed POST HIPCHAT_DATA_DIR="$tmp/installed" <"$tmp/credentials"
-mv "$tmp/installed/installations.db" "$tmp/extra.db"
+mv "$tmp/installed/installations" "$tmp/extra"
 rm -r "$tmp/installed"
 mv "$tmp/kept" "$tmp/installed"
 

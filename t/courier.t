@@ -262,7 +262,7 @@ unauthorized() {
 	courier
 	is "$(said "$room1" revoked3) $(tokens)" 'revoked3 1' \
 		'revoked tokens: the next courier has it, too'
-	cp -p "$box/tokens.db" "$tmp/installed/" # for later boxes
+	cp -Rp "$box/tokens" "$tmp/installed/" # for later boxes
 
 	fresh unauthorized-twice
 	fault '"route": "notification", "room": '"$room1"', "fault": "status",
@@ -284,7 +284,7 @@ retried() {
 # HipChat grants no token, for now or for good.
 tokenless() {
 	fresh tokenless
-	rm "$box/tokens.db"
+	rm -r "$box/tokens"
 	fault '"route": "token", "fault": "status", "status": 503'
 	queue "$a" "$room1" less1
 	courier
@@ -292,7 +292,7 @@ tokenless() {
 	is "$(said "$room1" less) $(tokens)" 'less1 2' 'no token for now: later'
 
 	fresh tokenless-html
-	rm "$box/tokens.db"
+	rm -r "$box/tokens"
 	fault '"route": "token", "fault": "html"'
 	queue "$a" "$room1" html1
 	courier --once
@@ -301,7 +301,7 @@ tokenless() {
 		'an answer without a token: it waits, at first not long'
 
 	fresh tokenless-limited
-	rm "$box/tokens.db"
+	rm -r "$box/tokens"
 	fault '"route": "token", "fault": "status", "status": 429,
 		"header": "Retry-After", "seconds": 600, "count": -1'
 	queue "$a" "$room1" less2
@@ -311,7 +311,7 @@ tokenless() {
 		'a limit on tokens: until then'
 
 	fresh tokenless-order
-	rm "$box/tokens.db"
+	rm -r "$box/tokens"
 	fault '"route": "token", "fault": "status", "status": 503, "count": 5'
 	queue "$a" "$room1" order1 order2
 	start_courier
@@ -322,7 +322,7 @@ tokenless() {
 
 	# HipChat has removed it, without a word: so do we
 	fresh tokenless-refused
-	rm "$box/tokens.db"
+	rm -r "$box/tokens"
 	fault '"route": "token", "fault": "status", "status": 401, "count": 2'
 	queue "$a" "$room1" none1 none2
 	courier
@@ -415,7 +415,7 @@ renewed() {
 	wait_for has_calls "$room6" 1
 	queue "$all" "$room5" renewed2
 	ok 'renewed: a token is asked for' wait_for has_asked
-	mv "$tmp/renewed-store/installations.db" "$box/"
+	mv "$tmp"/renewed-store/installations/*.db "$box/installations/"
 	ok 'renewed: a message is given up' wait_for has_failed 1
 	control POST release
 	ok 'renewed: the other one is said, with the new secret' \

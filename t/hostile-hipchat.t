@@ -100,7 +100,7 @@ went_back() {
 
 # stored: the ids in the store, which holds JSON
 stored() {
-	grep -ao '"oauthId":"[^"]*"' "$tmp/data/installations.db" | sort -u |
+	grep -arho '"oauthId":"[^"]*"' "$tmp/data/installations" | sort -u |
 		sed 's/.*:"\(.*\)"/\1/'
 }
 
@@ -257,7 +257,7 @@ lifetime() {
 	install
 	installed "token: expires_in ${1:-missing}"
 	high=$(($(date +%s) + $2))
-	kept=$(grep -ao "\"t-$2\",\"expires\":[0-9]*" "$tmp/data/tokens.db")
+	kept=$(grep -arho "\"t-$2\",\"expires\":[0-9]*" "$tmp/data/tokens")
 	kept=${kept##*:}
 	ok "... is kept until then, less a minute" \
 		[ "${kept:-0}" -ge "$low" -a "${kept:-0}" -le "$high" ] ||

@@ -438,19 +438,25 @@ no_store "somebody else's directory" HIPCHAT_DATA_DIR="$theirs"
 is "$(ls -A "$tmp/open")" '' '... and nothing was put there'
 unchanged 'no data directory'
 
-# If installations.db is not a database, it stays as it is.
-echo 'not a database' >"$tmp/data/installations.db"
-before=$(disk)
-put %s "$gone"
-post uninstalled
-refused 500 'uninstalled: a damaged installations.db'
-put %s "$hook"
-post echo
-refused 500 'echo: a damaged installations.db'
-cgi installed DELETE PATH_INFO=/f3100c47
-refused 500 'DELETE: a damaged installations.db'
-unchanged 'a damaged installations.db'
-rm "$tmp/data/installations.db"
+# If a file of the store is not a database, it stays as it is; nor does an older
+# version's, which is then not taken over.
+mkdir -p -m 700 "$tmp/data/installations"
+for file in installations.db \
+	"installations/$(printf f3100c47 | sha256sum | cut -c 1-3).db"; do
+	echo 'not a database' >"$tmp/data/$file"
+	before=$(disk)
+	put %s "$gone"
+	post uninstalled
+	refused 500 "uninstalled: a damaged $file"
+	put %s "$hook"
+	post echo
+	refused 500 "echo: a damaged $file"
+	cgi installed DELETE PATH_INFO=/f3100c47
+	refused 500 "DELETE: a damaged $file"
+	unchanged "a damaged $file"
+	rm "$tmp/data/$file"
+done
+rmdir "$tmp/data/installations"
 
 # No webhook is accepted if the directory is not writable.  Root can write
 # anywhere, so this runs as the user nobody, with a copy of the programs to

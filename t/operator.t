@@ -17,7 +17,7 @@ keep "$a" "$b" "$all"
 host=${HIPCHAT#http://}
 
 # stored ID: is something of it in one of the databases?
-stored() { grep -aq -e "$1" "$box/installations.db" "$box/tokens.db"; }
+stored() { grep -arq -e "$1" "$box/installations" "$box/tokens"; }
 
 list() {
 	fresh list

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Secrets stay where they belong: each installation's secret in
-# installations.db, each token in tokens.db, and no part of them, or of a signed
+# installations/, each token in tokens/, and no part of them, or of a signed
 # JWT, in a log, an answer, the outbox, an argument list, an environment or a
 # core file, whether things go well or badly.  Whatever the umask, only the
 # owner has access to the files, and there are none outside the data directory.
@@ -274,15 +274,19 @@ bad_store() {
 	is "$(say "$room" '/echo unseen privatetext')" 500 \
 		'a data directory for everybody: a webhook'
 	chmod 700 "$tmp/data"
-	cp -p "$tmp/data/installations.db" "$tmp/saved.db"
+	cp -Rp "$tmp/data/installations" "$tmp/saved"
 	# a damaged record, whose text might get into a complaint
-	sed 's/"oauthSecret"/"oauthSecreT"/' "$tmp/saved.db" \
-		>"$tmp/data/installations.db"
+	for file in "$tmp"/saved/*.db; do
+		sed 's/"oauthSecret"/"oauthSecreT"/' "$file" \
+			>"$tmp/data/installations/${file##*/}"
+	done
 	is "$(say "$room" '/echo unseen privatetext')" 500 'a damaged store'
 	post_install .
 	is "$status" 500 'a damaged store: an install'
-	cat "$tmp/saved.db" >"$tmp/data/installations.db"
-	rm "$tmp/saved.db"
+	for file in "$tmp"/saved/*.db; do
+		cat "$file" >"$tmp/data/installations/${file##*/}"
+	done
+	rm -r "$tmp/saved"
 }
 
 # ---- what is left -----------------------------------------------------------
@@ -295,8 +299,9 @@ nothing_leaked() {
 		(.url | endswith("/capabilities") | not)) |
 		.response_body, (.response_headers | tojson)' >>"$tmp/answers"
 
-	is "$(holds "$tmp/data")" "$(printf 'data/%s\n' installations.db \
-		tokens.db)" "$1: the data directory: in the two databases only"
+	is "$(holds "$tmp/data" | sed 's|/...\.db$||' | sort -u)" \
+		"$(printf 'data/%s\n' installations tokens)" \
+		"$1: the data directory: in the two books only"
 	is "$(holds "$tmp/apache" "$tmp/cgi-bin" "$tmp/templates" \
 		"$tmp/elsewhere" "$tmp/hipchatd.log")" "${2:-}" \
 		"$1: logs, and other files"

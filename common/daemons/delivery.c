@@ -74,13 +74,13 @@ has_token(const struct known *known)
 /* 0 if the store has not changed since; 409 (not logged) if it has. */
 static int
 compare(struct desk *desk, const char *oauth_id, const struct known *known,
-    struct store_stamp *stamp)
+    struct stamp *stamp)
 {
 	const int status = store_stamp(&desk->store, oauth_id, stamp);
 
-	if (status == HTTP_NOT_FOUND) /* the file: nobody was removed */
+	if (status == HTTP_NOT_FOUND) /* the folder: nobody was removed */
 		return HTTP_SERVICE_UNAVAILABLE;
-	if (status == 0 && memcmp(stamp, &known->stamp, sizeof(*stamp)) != 0)
+	if (status == 0 && !stamp_is(stamp, &known->stamp))
 		return HTTP_CONFLICT;
 	return status;
 }
@@ -88,7 +88,7 @@ compare(struct desk *desk, const char *oauth_id, const struct known *known,
 /* Read what the store says, as it was at the time of the stamp. */
 static int
 learn(struct desk *desk, const char *oauth_id, struct known *known,
-    const struct store_stamp *stamp)
+    const struct stamp *stamp)
 {
 	const struct installation old = known->inst;
 	const int status = store_find(&desk->store, oauth_id, &known->inst);
@@ -115,7 +115,7 @@ learn(struct desk *desk, const char *oauth_id, struct known *known,
 static int
 look_up(struct desk *desk, const char *oauth_id, struct known *known)
 {
-	struct store_stamp stamp;
+	struct stamp stamp;
 	const int status = compare(desk, oauth_id, known, &stamp);
 
 	if (status == HTTP_CONFLICT)
@@ -408,7 +408,7 @@ may_send(void *owner)
 {
 	const struct delivery *d = owner;
 	struct tenant *tenant = d->lane->tenant;
-	struct store_stamp stamp;
+	struct stamp stamp;
 
 	return compare(d->desk, tenant->oauth_id, tenant->known, &stamp) == 0 ||
 	    is_same(d->desk, tenant);

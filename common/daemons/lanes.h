@@ -104,8 +104,8 @@ struct host {
 /* What the store knows of an installation. */
 struct known {
 	struct installation inst;
-	struct token token;	  /* "" before */
-	struct store_stamp stamp; /* of the file when it was read */
+	struct token token; /* "" before */
+	struct stamp stamp; /* of the file when it was read */
 };
 
 enum tenant_state { TENANT_IDLE, TENANT_READY, TENANT_BUSY, TENANT_LIMITED };

@@ -62,7 +62,7 @@ install_from() {
 
 # The store, byte for byte, and all messages.
 state_of() {
-	cksum "$box"/*.db
+	find "$box" -name '*.db' -exec cksum {} + | sort
 	messages queue
 	messages failed
 }

@@ -3,6 +3,9 @@
  *
  *	judge end LOG
  *	    how many entries the log of the disk has
+ *	judge older DIRECTORY FILE
+ *	    put the installations of a data directory where an older version has
+ *	    them
  *	judge LOG IMAGE DEVICE MOUNTPOINT TYPE OPTIONS
  *		PROMISES FIRST STATES N OF BAD
  *	    STATES power cuts after entries FIRST to the last one: by turns all
@@ -26,8 +29,10 @@
  * process of its own, which must not hang.  The programs go on from there: the
  * next echo is acknowledged and queued, the next token stored, and the next
  * courier loses nothing.  Whatever is logged is a failure, unless it is about
- * tokens.db: that is a cache, which may be damaged if nobody minds.
+ * tokens/, a cache, which may be damaged if nobody minds, or says that an older
+ * version's store was taken over.
  */
+#include <db.h>
 #include <dirent.h>
 #include <err.h>
 #include <errno.h>
@@ -490,7 +495,15 @@ run_judge(const struct judge *j)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
-/* Has nothing been said, but for lines about tokens.db? */
+/* May this be said, of len bytes? */
+static bool
+is_expected(const char *line, size_t len)
+{
+	return memmem(line, len, ": tokens/", 9) != NULL ||
+	    memmem(line, len, " records, now in installations/", 31) != NULL;
+}
+
+/* Has nothing else been said? */
 static bool
 is_well(struct judge *j)
 {
@@ -499,7 +512,7 @@ is_well(struct judge *j)
 
 	line[n > 0 ? n : 0] = '\0';
 	while ((end = strchr(line, '\n')) != NULL &&
-	    memmem(line, (size_t)(end - line), ": tokens.db: ", 13) != NULL)
+	    is_expected(line, (size_t)(end - line)))
 		line = end + 1;
 	return *line == '\0';
 }
@@ -551,10 +564,57 @@ judge_states(struct judge *j, const char *const *argv)
 	return well ? 0 : 1;
 }
 
+/* ---- an older version ---- */
+
+static void
+put_older(DB *db, const struct store *st, char *id)
+{
+	struct installation inst;
+	struct json_object *doc;
+	DBT key = { .data = id, .size = (u_int32_t)strlen(id) }, data = { 0 };
+
+	if (store_find(st, id, &inst) != 0)
+		exit(2);
+	doc = installation_json(&inst);
+	data.data = strdup(json_object_to_json_string(doc));
+	data.size = (u_int32_t)strlen(data.data);
+	if (db->put(db, NULL, &key, &data, 0) != 0)
+		errx(2, "putting %s", id);
+	free(data.data);
+	json_object_put(doc);
+}
+
+static void
+make_older(const char *path, const char *file)
+{
+	struct datadir dir;
+	struct store st;
+	char *ids, *id;
+	DB *db;
+
+	if (datadir_open(&dir, path) != 0 || store_open(&st, &dir) != 0 ||
+	    store_ids(&st, &ids) != 0)
+		exit(2);
+	if (db_create(&db, NULL, 0) != 0 || db->set_flags(db, DB_CHKSUM) != 0 ||
+	    db->set_pagesize(db, 4096) != 0 ||
+	    db->open(db, NULL, file, NULL, DB_BTREE, DB_CREATE, 0600) != 0)
+		errx(2, "%s", file);
+	for (id = ids; *id != '\0'; id += strlen(id) + 1)
+		put_older(db, &st, id);
+	if (db->close(db, 0) != 0)
+		errx(2, "%s", file);
+	free(ids);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct judge j = { 0 };
+
+	if (argc == 4 && strcmp(argv[1], "older") == 0) {
+		make_older(argv[2], argv[3]);
+		return 0;
+	}
 
 	if (argc == 3 && strcmp(argv[1], "end") == 0) {
 		printf("%zu\n", disk_end(argv[2]));

@@ -212,7 +212,7 @@ prepare() {
 			} >"$box/outbox/$journal"
 		done
 		;;
-	2) # an older version's outbox
+	2) # an older version's store and outbox
 		mkdir -m 700 "$box/outbox"
 		for dir in new failed seen tmp; do
 			mkdir -m 700 "$box/outbox/$dir"
@@ -225,10 +225,15 @@ prepare() {
 	older new "$a" "$room1" "old1.$1"
 	older new "$b" "$room2" "old2.$1"
 	older failed "$b" "$room2" "old3.$1"
+	"$judge" older "$tmp/older" "$box/installations.db" || die 'judge older'
 	sync -f "$box"
 	now
 	for text in "old1.$1" "old2.$1" "old3.$1"; do
 		promise "$begin" "$now" message "$text" there
+	done
+	for id in "$a" "$b" $(cut -d ' ' -f 1 "$tmp/passing"); do
+		promise "$begin" "$now" install "$id" \
+			"$(jq -r .oauthSecret "$tmp/credentials.$id")"
 	done
 }
 
@@ -333,6 +338,8 @@ for id in "$a" "$b" $(cut -d ' ' -f 1 "$tmp/passing"); do
 	credentials "$id" >"$tmp/credentials.$id"
 done
 stop_apache
+mkdir -m 700 "$tmp/older" # which is ours
+cp -R "$tmp/data/installations" "$tmp/older/"
 B_was=$B
 
 # recorded FILE_SYSTEM PLACE…: play it there, with the calls at these places out
@@ -370,7 +377,7 @@ done
 
 # No file system shows that these are needed: all of them sync the name of a new
 # file, and its folder's, with the file itself.  POSIX does not promise that.
-covered='journal.c:journal_sync_folder journal.c:make'
+covered='journal.c:journal_sync_folder journal.c:make shelf.c:shelf_make'
 
 # inside FILE LINE: which one that line is in
 inside() {

@@ -37,6 +37,12 @@ powercut_fdatasync(const char *place, int fd)
 }
 
 int
+powercut_syncfs(const char *place, int fd)
+{
+	return is_out(place) ? 0 : (int)syscall(SYS_syncfs, fd);
+}
+
+int
 fsync(int fd)
 {
 	return powercut_fsync("powercut:library", fd);

@@ -4,9 +4,11 @@
 #ifndef SCRATCH_H
 #define SCRATCH_H
 
+#include <db.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <nettle/sha2.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,6 +28,28 @@ static inline const char *
 scratch_path(const struct scratch *s, const char *name, char *path)
 {
 	snprintf(path, SCRATCH_PATH, "%s/%s", s->dir, name);
+	return path;
+}
+
+/* Which file of its book has the record of this key, as book.h says. */
+static inline unsigned int
+scratch_file(const char *key)
+{
+	uint8_t digest[2];
+	struct sha256_ctx ctx;
+
+	sha256_init(&ctx);
+	sha256_update(&ctx, strlen(key), (const uint8_t *)key);
+	sha256_digest(&ctx, sizeof(digest), digest);
+	return digest[0] * 16U + digest[1] / 16;
+}
+
+/* Its path; the book is in the directory. */
+static inline const char *
+scratch_record(const char *dir, const char *book, const char *key, char *path)
+{
+	snprintf(path, SCRATCH_PATH, "%s/%s/%03x.db", dir, book,
+	    scratch_file(key));
 	return path;
 }
 
@@ -126,6 +150,29 @@ sample(int i, int version)
 	return inst;
 }
 
+/* The path of the file that installation i is in. */
+static inline const char *
+sample_path(const struct scratch *s, int i, char *path)
+{
+	const struct installation inst = sample(i, 1);
+
+	return scratch_record(s->dir, "installations", inst.oauth_id, path);
+}
+
+/* The next number after i whose installation is in the same file. */
+static inline int
+sample_neighbor(int i)
+{
+	const struct installation first = sample(i, 1);
+	const unsigned int file = scratch_file(first.oauth_id);
+	struct installation inst;
+
+	do {
+		inst = sample(++i, 1);
+	} while (scratch_file(inst.oauth_id) != file);
+	return i;
+}
+
 static inline bool
 sample_same(const struct installation *a, const struct installation *b)
 {
@@ -165,6 +212,65 @@ sample_put(const struct store *st, int i, int version)
 	const struct installation inst = sample(i, version);
 
 	return put_over(st, &inst);
+}
+
+/* A file to plant records in, as db5.3_load would: without sums. */
+static inline DB *
+plant_open(const char *path)
+{
+	DB *db;
+
+	if (db_create(&db, NULL, 0) != 0 || db->set_pagesize(db, 4096) != 0 ||
+	    db->open(db, NULL, path, NULL, DB_BTREE, DB_CREATE, 0600) != 0)
+		die(path);
+	return db;
+}
+
+static inline void
+plant_put(DB *db, const char *key, const char *value)
+{
+	DBT k, v;
+
+	memset(&k, 0, sizeof(k));
+	memset(&v, 0, sizeof(v));
+	k.data = strdup(key);
+	k.size = (u_int32_t)strlen(key);
+	v.data = strdup(value);
+	v.size = (u_int32_t)strlen(value);
+	if (db->put(db, NULL, &k, &v, 0) != 0)
+		die("planting a record");
+	free(k.data);
+	free(v.data);
+}
+
+static inline void
+plant_record(const char *path, const char *key, const char *value)
+{
+	DB *db = plant_open(path);
+
+	plant_put(db, key, value);
+	if (db->close(db, 0) != 0)
+		die(path);
+}
+
+/* Put n installations from the first one on where an older version has them. */
+static inline void
+plant_old(const struct scratch *s, int first, int n, int version)
+{
+	char path[SCRATCH_PATH];
+	DB *db = plant_open(scratch_path(s, "installations.db", path));
+	struct json_object *doc;
+	struct installation inst;
+	int i;
+
+	for (i = first; i < first + n; i++) {
+		inst = sample(i, version);
+		doc = installation_json(&inst);
+		plant_put(db, inst.oauth_id, json_object_to_json_string(doc));
+		json_object_put(doc);
+	}
+	if (db->close(db, 0) != 0)
+		die(path);
 }
 
 /* How many files this process has open. */

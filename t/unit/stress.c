@@ -505,9 +505,7 @@ poisoned(struct speaker *s)
 static bool
 is_forgotten(const void *arg)
 {
-	return occurrences("installations.db", arg) +
-	    occurrences("tokens.db", arg) ==
-	    0;
+	return records("installations", arg) + records("tokens", arg) == 0;
 }
 
 /* HipChat removes with a document that proves nothing. */

@@ -85,13 +85,13 @@ test_swap(const struct book *book)
 static void
 test_together(const struct book *book)
 {
-	const struct book other = { book->dir, "other.db", false };
+	const struct book other = { .dir = book->dir, .name = "other" };
 	struct book_change changes[] = {
 		{ book, "one", .expected = "1", .keep = true },
 		{ &other, "one", .any = true, .value = "new" },
 		{ book, "two", .expected = "2" },
 	};
-	char path[4096], value[BOOK_VALUE_MAX];
+	char path[SCRATCH_PATH], value[BOOK_VALUE_MAX];
 	struct image image;
 
 	set(book, "one", "1");
@@ -103,7 +103,7 @@ test_together(const struct book *book)
 	is_str(stored(book, "two", value), "(none)", "... and another");
 	is_str(stored(book, "one", value), "1", "... and not the third");
 
-	snprintf(path, sizeof(path), "%s/%s", book->dir->path, book->file);
+	scratch_record(book->dir->path, "book", "one", path);
 	image = image_read(path);
 	is_int(book_swap(changes, 2, true), 0, "one that is looked at");
 	ok(image_same(path, &image), "... is not written");
@@ -117,7 +117,7 @@ test_keys(const struct book *book)
 {
 	char value[BOOK_VALUE_MAX], *keys;
 
-	is_int(book_keys(book, &keys), 0, "the keys of no file");
+	is_int(book_keys(book, &keys), 0, "the keys of no folder");
 	is_str(keys, "", "... are none");
 	free(keys);
 	set(book, "key", "1");
@@ -141,7 +141,7 @@ test_largest(const struct book *book)
 	large[BOOK_VALUE_MAX] = '\0';
 	capture_start(&log);
 	is_int(set(book, "key", large), 500, "a value that is too large");
-	is_line(capture_stop(&log), "book.db: record of key: too large",
+	is_line(capture_stop(&log), "book: record of key: too large",
 	    "... is logged");
 	large[BOOK_VALUE_MAX - 1] = '\0';
 	is_int(set(book, "key", large), 0, "the largest is put");
@@ -153,10 +153,10 @@ static void
 test_cache(const struct book *book)
 {
 	struct book cache = *book;
-	char path[4096], value[BOOK_VALUE_MAX];
+	char path[SCRATCH_PATH], value[BOOK_VALUE_MAX];
 	struct capture log;
 
-	snprintf(path, sizeof(path), "%s/%s", book->dir->path, book->file);
+	scratch_record(book->dir->path, "book", "key", path);
 	image_write(path, "damaged", 7);
 	cache.cache = true;
 	capture_start(&log);
@@ -179,7 +179,7 @@ main(void)
 	struct book book;
 
 	scratch_open(&s);
-	book = (struct book){ &s.data, "book.db", false };
+	book = (struct book){ .dir = &s.data, .name = "book" };
 	test_keys(&book);
 	test_swap(&book);
 	test_together(&book);

@@ -19,6 +19,12 @@
 /* Records in the damaged file, which fill several pages. */
 #define RECORDS 60
 
+/* Their installations, all in the file of the first, which is 1. */
+static int records[RECORDS];
+
+/* An installation in another file. */
+#define OTHER 2
+
 #define PAGE 4096
 #define PAGE_USED 512 /* of the first one, the meta page */
 
@@ -54,7 +60,8 @@ static struct {
 	long left; /* calls that succeed; -1: all of them */
 	int error;
 	bool struck;
-	bool directory; /* first to fail was fsync of the directory */
+	bool directory; /* first to fail was fsync of a directory */
+	bool kill;	/* in place of an error */
 } disk = { .left = -1 };
 
 static bool
@@ -64,6 +71,8 @@ disk_fails(void)
 		disk.left -= disk.left > 0;
 		return false;
 	}
+	if (disk.kill)
+		raise(SIGKILL);
 	disk.struck = true;
 	errno = disk.error;
 	return true;
@@ -131,13 +140,90 @@ renameat(int from_fd, const char *from, int to_fd, const char *to)
 	return function(from_fd, from, to_fd, to);
 }
 
+int
+unlinkat(int dirfd, const char *name, int flags)
+{
+	int (*function)(int, const char *, int);
+
+	if (disk_fails())
+		return -1;
+	real("unlinkat", &function, sizeof(function));
+	return function(dirfd, name, flags);
+}
+
+int
+mkdirat(int dirfd, const char *name, mode_t mode)
+{
+	int (*function)(int, const char *, mode_t);
+
+	if (disk_fails())
+		return -1;
+	real("mkdirat", &function, sizeof(function));
+	return function(dirfd, name, mode);
+}
+
+int
+fchmodat(int dirfd, const char *name, mode_t mode, int flags)
+{
+	int (*function)(int, const char *, mode_t, int);
+
+	if (disk_fails())
+		return -1;
+	real("fchmodat", &function, sizeof(function));
+	return function(dirfd, name, mode, flags);
+}
+
+int
+syncfs(int fd)
+{
+	int (*function)(int);
+
+	if (disk_fails())
+		return -1;
+	real("syncfs", &function, sizeof(function));
+	return function(fd);
+}
+
 /* What a change does, and whether the store is then as before or after. */
 struct step {
 	const char *name;
+	void (*prepare)(const struct scratch *s);
 	int (*run)(const struct store *st);
 	bool (*before)(const struct store *st);
 	bool (*after)(const struct store *st);
 };
+
+/* Installation 1, its token, and one that is always there. */
+static void
+put_two(const struct scratch *s, int other)
+{
+	const struct installation inst = sample(1, 1);
+
+	if (sample_put(&s->st, 1, 1) != 0 ||
+	    sample_put(&s->st, other, 1) != 0 ||
+	    store_put_token(&s->st, &inst, &token) != 0)
+		die(s->dir);
+}
+
+static void
+put_together(const struct scratch *s)
+{
+	put_two(s, records[1]);
+}
+
+static void
+put_apart(const struct scratch *s)
+{
+	put_two(s, OTHER);
+}
+
+/* As an older version has left it, and a takeover that was killed. */
+static void
+put_old(const struct scratch *s)
+{
+	put_apart(s);
+	plant_old(s, 0, 10, 1);
+}
 
 static int
 replace(const struct store *st)
@@ -175,24 +261,54 @@ is_gone(const struct store *st)
 }
 
 static const struct step steps[] = {
-	{ "a replacement", replace, old_version, new_version },
-	{ "a removal", take_out, old_version, is_gone },
+	{ "a replacement", put_together, replace, old_version, new_version },
+	{ "a removal", put_together, take_out, old_version, is_gone },
+	{ "a file's last removal", put_apart, take_out, old_version, is_gone },
+	{ "a replacement that takes over", put_old, replace, old_version,
+	    new_version },
+	{ "a removal that takes over", put_old, take_out, old_version,
+	    is_gone },
 };
+
+/* Is what nobody touches still there? */
+static bool
+others_stored(const struct step *step, const struct store *st)
+{
+	int i;
+
+	if (step->prepare == put_together)
+		return sample_stored(st, records[1], 1);
+	for (i = 2; step->prepare == put_old && i < 10; i++)
+		if (!sample_stored(st, i, 1))
+			return false;
+	return sample_stored(st, OTHER, 1);
+}
+
+/* It works again, and then there is no trouble left. */
+static bool
+goes_on(const struct step *step, const struct scratch *s)
+{
+	char path[SCRATCH_PATH];
+
+	return sample_put(&s->st, 1, 3) == 0 && sample_stored(&s->st, 1, 3) &&
+	    others_stored(step, &s->st) &&
+	    access(scratch_path(s, "installations.db", path), F_OK) != 0 &&
+	    access(scratch_path(s, "installations/new", path), F_OK) != 0 &&
+	    access(sample_path(s, 1, path), F_OK) == 0 &&
+	    access(strcat(path, ".new"), F_OK) != 0;
+}
 
 /* One step, with the disk failing from its n-th call on. */
 static bool
 fail_at(const struct step *step, int error, int status, int n)
 {
-	const struct installation inst = sample(1, 1);
-	struct capture log;
+	struct capture log, later;
 	struct scratch s;
 	bool right;
 	int got;
 
 	scratch_open(&s);
-	if (sample_put(&s.st, 1, 1) != 0 || sample_put(&s.st, 2, 1) != 0 ||
-	    store_put_token(&s.st, &inst, &token) != 0)
-		die(s.dir);
+	step->prepare(&s);
 	disk.struck = disk.directory = false;
 	disk.error = error;
 	capture_start(&log);
@@ -200,22 +316,67 @@ fail_at(const struct step *step, int error, int status, int n)
 	got = step->run(&s.st);
 	disk.left = -1;
 	capture_stop(&log);
-	right = sample_stored(&s.st, 2, 1);
+	capture_start(&later);
 	if (!disk.struck)
-		right = right && got == 0 && step->after(&s.st);
+		right = got == 0 && step->after(&s.st);
 	else
-		right = right && got == status &&
-		    strchr(log.text, '\n') != NULL &&
+		right = got == status && *log.text != '\0' &&
 		    (step->before(&s.st) ||
 			(disk.directory && step->after(&s.st)));
-	/* and it works again, once there is space */
-	right = right && sample_put(&s.st, 3, 1) == 0;
+	right = others_stored(step, &s.st) && right;
+	right = goes_on(step, &s) && right;
+	capture_stop(&later);
 	if (!right)
 		diag("failing from call %d on: %d%s%s\n%s", n, got,
 		    disk.directory ? ", in the directory's fsync" : "",
 		    disk.struck ? "" : " (no failure)", log.text);
 	scratch_close(&s);
 	return right;
+}
+
+/* One step, in a process that is killed in its n-th call; *struck: it was. */
+static bool
+kill_at(const struct step *step, int n, bool *struck)
+{
+	struct capture log;
+	struct scratch s;
+	int status = -1;
+	bool right;
+	pid_t pid;
+
+	scratch_open(&s);
+	capture_start(&log);
+	step->prepare(&s);
+	if ((pid = fork()) == 0) {
+		disk.kill = true;
+		disk.left = n;
+		_exit(step->run(&s.st) == 0 ? 0 : 1);
+	}
+	waitpid(pid, &status, 0);
+	*struck = WIFSIGNALED(status);
+	right = (*struck && step->before(&s.st)) || step->after(&s.st);
+	right = others_stored(step, &s.st) && right;
+	right = goes_on(step, &s) && right;
+	capture_stop(&log);
+	if (!right)
+		diag("killed in call %d: wait status %#x\n%s", n,
+		    (unsigned int)status, log.text);
+	scratch_close(&s);
+	return right;
+}
+
+static void
+test_killed(const struct step *step)
+{
+	bool right = true, struck;
+	int n = 0;
+
+	do {
+		right = kill_at(step, n, &struck) && right;
+	} while (struck && ++n < 1000);
+	ok(right && n > 4 && n < 1000,
+	    "%s: killed in each of %d calls, it has happened or not",
+	    step->name, n);
 }
 
 static void
@@ -233,31 +394,33 @@ test_failing(const struct step *step, int error, int status)
 	    step->name, strerror(error), n, status);
 }
 
-/* Larger than Berkeley DB's cache, which it can't write: that takes it some
- * seconds to say. */
+/* Larger than Berkeley DB's cache, which it can't write, as one file is that
+ * has two hundred times what it is made for. */
 static void
 test_large(void)
 {
+	const int last = records[RECORDS - 1];
 	struct installation inst;
 	struct capture log;
 	struct scratch s;
 	int i, status;
 
 	scratch_open(&s);
-	for (i = 0; i < 140; i++) {
-		inst = sample(i, 1);
+	for (i = 0; i < RECORDS; i++) {
+		inst = sample(records[i], 1);
 		memset(inst.api_url + 27, 'x', STORE_URL_MAX - 28);
-		inst.api_url[STORE_URL_MAX - 1] = '\0';
+		memset(inst.token_url + 27, 'x', STORE_URL_MAX - 28);
+		memset(inst.capabilities_url + 27, 'x', STORE_URL_MAX - 28);
 		if (put_over(&s.st, &inst) != 0)
 			die(s.dir);
 	}
 	disk.error = ENOSPC;
 	capture_start(&log);
 	disk.left = 10;
-	status = sample_put(&s.st, 300, 1);
+	status = sample_put(&s.st, last, 2);
 	disk.left = -1;
 	capture_stop(&log);
-	if (!is_int(status, 503, "a large store: a full disk is 503"))
+	if (!is_int(status, 503, "a large file: a full disk is 503"))
 		diag("%s", log.text);
 	scratch_close(&s);
 }
@@ -274,12 +437,12 @@ test_token_cache(void)
 	put_over(&s.st, &inst);
 	store_put_token(&s.st, &inst, &token);
 	disk.error = ENOSPC;
-	disk.left = 0;
+	disk.left = 5; /* an older version's, and a killed writer's */
 	capture_start(&log);
 	is_int(store_put_token(&s.st, &inst, &(struct token){ "other", 1 }),
 	    503, "a token on a full disk");
 	disk.left = -1;
-	is_line(capture_stop(&log), "tokens.db.tmp: ", "... is logged");
+	is_line(capture_stop(&log), "tokens/new: ", "... is logged");
 	ok(store_find_token(&s.st, inst.oauth_id, &got) == 0 &&
 		strcmp(got.text, token.text) == 0,
 	    "... and the old one still there: a full disk is no damage");
@@ -398,9 +561,9 @@ make_records(struct scratch *s, struct image *db)
 
 	scratch_open(s);
 	for (i = 0; i < RECORDS; i++)
-		if (sample_put(&s->st, i, 1) != 0)
+		if (sample_put(&s->st, records[i], 1) != 0)
 			die(s->dir);
-	*db = image_read(scratch_path(s, "installations.db", path));
+	*db = image_read(sample_path(s, 1, path));
 }
 
 /* Are all records there, as far as there is an answer? */
@@ -412,7 +575,7 @@ all_or_error(const struct store *st, int *errors)
 
 	*errors = 0;
 	for (i = 0; i < RECORDS; i += 7) {
-		const struct installation inst = sample(i, 1);
+		const struct installation inst = sample(records[i], 1);
 
 		status = store_find(st, inst.oauth_id, &got);
 		if (status == 500)
@@ -436,14 +599,14 @@ judge(const struct scratch *s, const struct image *image, bool *noticed)
 	int errors, put, removal;
 	bool right;
 
-	image_write(scratch_path(s, "installations.db", path), image->data,
-	    image->len);
+	image_write(sample_path(s, 1, path), image->data, image->len);
 	capture_start(&log);
 	right = all_or_error(&s->st, &errors);
 	put = sample_put(&s->st, 1, 1);
 	*noticed = put == 500;
 	if (*noticed) {
-		const struct installation inst = sample(RECORDS - 1, 1);
+		const struct installation inst =
+		    sample(records[RECORDS - 1], 1);
 
 		removal = store_remove(&s->st, &inst);
 		right = right && removal == 500 && image_same(path, image);
@@ -646,7 +809,7 @@ test_damaged_tokens(void)
 	scratch_open(&s);
 	sample_put(&s.st, 1, 1);
 	store_put_token(&s.st, &inst, &token);
-	db = image_read(scratch_path(&s, "tokens.db", path));
+	db = image_read(scratch_record(s.dir, "tokens", inst.oauth_id, path));
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		image_write(path, db.data, table[i].keep);
 		capture_start(&log);
@@ -656,7 +819,7 @@ test_damaged_tokens(void)
 		capture_start(&log);
 		is_int(store_put_token(&s.st, &inst, &token), 0,
 		    "... a new one is put");
-		ok(strstr(capture_stop(&log), "tokens.db: damaged") != NULL,
+		ok(strstr(capture_stop(&log), ".db: damaged; a cache") != NULL,
 		    "... and the loss logged");
 		is_int(store_find_token(&s.st, inst.oauth_id, &got), 0,
 		    "... and found");
@@ -681,10 +844,14 @@ main(void)
 	size_t i, step;
 
 	limit_cpu(300);
+	for (i = 1, records[0] = 1; i < RECORDS; i++)
+		records[i] = sample_neighbor(records[i - 1]);
 	for (step = 0; step < sizeof(steps) / sizeof(steps[0]); step++)
 		for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
 			test_failing(&steps[step], errors[i].error,
 			    errors[i].status);
+	for (step = 0; step < sizeof(steps) / sizeof(steps[0]); step++)
+		test_killed(&steps[step]);
 	test_token_cache();
 	test_large();
 	test_full();

@@ -3,7 +3,6 @@
  * damaged files and on a full disk is in test-store-damage, to killed writers
  * in kill-store.
  */
-#include <db.h>
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -152,7 +151,8 @@ test_stamp(void)
 {
 	const struct token token = { "token", 4102444800 };
 	const struct installation inst = sample(1, 1);
-	struct store_stamp before, after;
+	const struct stamp none = { 0 };
+	struct stamp before, after;
 	char path[SCRATCH_PATH];
 	struct capture log;
 	struct scratch s;
@@ -160,7 +160,7 @@ test_stamp(void)
 	scratch_open(&s);
 	capture_start(&log);
 	is_int(store_stamp(&s.st, inst.oauth_id, &before), 404,
-	    "no stamp where there is no file");
+	    "no stamp where there is no folder");
 	is_str(capture_stop(&log), "", "... and nothing is logged");
 	put_over(&s.st, &inst);
 	is_int(store_stamp(&s.st, inst.oauth_id, &before), 0, "a stamp");
@@ -173,10 +173,14 @@ test_stamp(void)
 	is_int(store_stamp(&s.st, inst.oauth_id, &after), 0, "... and one");
 	ok(memcmp(&before, &after, sizeof(before)) != 0,
 	    "... after another installation is another");
+	unlink(sample_path(&s, 1, path));
+	is_int(store_stamp(&s.st, inst.oauth_id, &after), 0, "... and one");
+	ok(memcmp(&after, &none, sizeof(none)) == 0,
+	    "... without a file is zero");
 	capture_start(&log);
-	unlink(scratch_path(&s, "installations.db", path));
+	rmdir(scratch_path(&s, "installations", path));
 	is_int(store_stamp(&s.st, inst.oauth_id, &after), 404,
-	    "none if the file is missing");
+	    "none if the folder is missing");
 	is_str(capture_stop(&log), "", "... which is not logged");
 	scratch_close(&s);
 }
@@ -265,8 +269,7 @@ test_settings(void)
 	capture_start(&log);
 	is_int(store_set(&s.st, one.oauth_id, "a", large), 413,
 	    "a value that is too large");
-	is_line(capture_stop(&log), "settings.db: record",
-	    "... which is logged");
+	is_line(capture_stop(&log), "settings: record", "... which is logged");
 	ok(strcmp(setting(&s.st, one.oauth_id, "b"), "\xc3\xa9\"\n") == 0,
 	    "... changes nothing");
 
@@ -363,28 +366,6 @@ test_many(void)
 /* ---- records that are not ours, in a sound file ---- */
 
 static void
-plant(const struct scratch *s, const char *key, const char *value)
-{
-	char path[SCRATCH_PATH];
-	DBT k, v;
-	DB *db;
-
-	memset(&k, 0, sizeof(k));
-	memset(&v, 0, sizeof(v));
-	k.data = strdup(key);
-	k.size = (u_int32_t)strlen(key);
-	v.data = strdup(value);
-	v.size = (u_int32_t)strlen(value);
-	unlink(scratch_path(s, "installations.db", path));
-	if (db_create(&db, NULL, 0) != 0 ||
-	    db->open(db, NULL, path, NULL, DB_BTREE, DB_CREATE, 0600) != 0 ||
-	    db->put(db, NULL, &k, &v, 0) != 0 || db->close(db, 0) != 0)
-		die("planting a record");
-	free(k.data);
-	free(v.data);
-}
-
-static void
 test_records(void)
 {
 	static const char start[] =
@@ -393,34 +374,39 @@ test_records(void)
 	static const char *const ends[] = { "", ",\"tokenUrl\":\"t\"}",
 		",\"tokenUrl\":\"t\",\"apiUrl\":null}",
 		",\"tokenUrl\":\"\",\"apiUrl\":\"a\"}" };
-	char value[20000];
+	char value[20000], path[SCRATCH_PATH];
 	struct installation got;
 	struct capture log;
 	struct scratch s;
 	size_t i;
 
 	scratch_open(&s);
+	if (mkdir(scratch_path(&s, "installations", path), 0700) != 0)
+		die(path);
+	scratch_record(s.dir, "installations", "i", path);
 	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
 		snprintf(value, sizeof(value), "%s%s", start, ends[i]);
-		plant(&s, "i", value);
+		unlink(path);
+		plant_record(path, "i", value);
 		capture_start(&log);
 		is_int(store_find(&s.st, "i", &got), 500, "no record: ...%s",
 		    ends[i]);
 		is_line(capture_stop(&log),
-		    "installations.db: ", "... which is logged");
+		    "installations: ", "... which is logged");
 	}
 	memset(value, ' ', sizeof(value));
 	strcpy(value + sizeof(value) - 3, "{}");
-	plant(&s, "i", value);
+	unlink(path);
+	plant_record(path, "i", value);
 	capture_start(&log);
 	is_int(store_find(&s.st, "i", &got), 500, "a record of 20,000 bytes");
-	is_line(capture_stop(&log),
-	    "installations.db: ", "... which is logged");
+	is_line(capture_stop(&log), "installations/", "... which is logged");
 	snprintf(value, sizeof(value),
 	    "%s,\"tokenUrl\":\"t\","
 	    "\"apiUrl\":\"a\",\"later\":{\"member\":[1]}}",
 	    start);
-	plant(&s, "i", value);
+	unlink(path);
+	plant_record(path, "i", value);
 	is_int(store_find(&s.st, "i", &got), 0,
 	    "a record with members of a later version is fine");
 	scratch_close(&s);
@@ -464,8 +450,9 @@ test_unwritable(void)
 	    chmod(s.dir, 0500) != 0 ||
 	    (geteuid() == 0 &&
 		(chown(s.dir, NOBODY, NOBODY) != 0 ||
-		    chown(scratch_path(&s, "installations.db", path), NOBODY,
-			NOBODY) != 0)))
+		    chown(scratch_path(&s, "installations", path), NOBODY,
+			NOBODY) != 0 ||
+		    chown(sample_path(&s, 1, path), NOBODY, NOBODY) != 0)))
 		die(s.dir);
 	capture_start(&log);
 	if ((pid = fork()) == 0)
@@ -486,8 +473,11 @@ test_umask(mode_t mask)
 {
 	const struct installation inst = sample(1, 1);
 	const struct token token = { "token", 1 };
-	static const char *const names[] = { "installations.db", "tokens.db",
-		"lock" };
+	static const struct {
+		const char *name;
+		mode_t mode;
+	} table[] = { { "installations", 0700 }, { "tokens", 0700 },
+		{ "lock", 0600 } };
 	char path[SCRATCH_PATH];
 	struct scratch s;
 	struct stat sb;
@@ -504,11 +494,15 @@ test_umask(mode_t mask)
 	store_put_token(&s.st, &inst, &token);
 	is_int(sample_put(&s.st, 2, 1), 0, "... and put again");
 	ok(sample_stored(&s.st, 1, 1), "... and found");
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (stat(scratch_path(&s, names[i], path), &sb) != 0)
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (stat(scratch_path(&s, table[i].name, path), &sb) != 0)
 			die(path);
-		is_int(sb.st_mode & 07777, 0600, "... %s is private", names[i]);
+		is_int(sb.st_mode & 07777, table[i].mode, "... %s is private",
+		    table[i].name);
 	}
+	if (stat(sample_path(&s, 1, path), &sb) != 0)
+		die(path);
+	is_int(sb.st_mode & 07777, 0600, "... and so is what is in it");
 	scratch_close(&s);
 	umask(before);
 }
@@ -555,9 +549,8 @@ test_db_config(void)
 static void
 test_leftovers(void)
 {
-	static const char *const names[] = { "installations.db.tmp",
-		"__db.installations.db.tmp", "tokens.db.tmp",
-		"__db.tokens.db.tmp" };
+	static const char *const names[] = { "installations/new",
+		"installations/__db.new", "tokens/new", "tokens/__db.new" };
 	const struct installation inst = sample(1, 1);
 	const struct token token = { "token", 1 };
 	char path[SCRATCH_PATH];
@@ -567,7 +560,8 @@ test_leftovers(void)
 
 	scratch_open(&s);
 	sample_put(&s.st, 1, 1);
-	db = image_read(scratch_path(&s, "installations.db", path));
+	store_put_token(&s.st, &inst, &token);
+	db = image_read(sample_path(&s, 1, path));
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		image_write(scratch_path(&s, names[i], path), "", 0);
 		ok(put_over(&s.st, &inst) == 0 &&

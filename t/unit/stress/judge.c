@@ -190,6 +190,27 @@ occurrences(const char *file, const char *what)
 	return n;
 }
 
+/* The same, in all files of a book. */
+int
+records(const char *book, const char *what)
+{
+	char *path = text("%s/%s", soak.data, book);
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	int n = 0;
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL)
+		if (*entry->d_name != '.') {
+			free(path);
+			path = text("%s/%s", book, entry->d_name);
+			n += occurrences(path, what);
+		}
+	if (dir != NULL)
+		closedir(dir);
+	free(path);
+	return n;
+}
+
 /* ---- what has failed ---- */
 
 static void
@@ -692,8 +713,8 @@ count_left(void)
 
 		if (inst->removed == 0)
 			continue;
-		left = occurrences("tokens.db", inst->id) +
-		    occurrences("installations.db", inst->id);
+		left = records("tokens", inst->id) +
+		    records("installations", inst->id);
 		if (left != 0)
 			remark("%s: left in the store", inst->id);
 		n += left != 0;

@@ -205,6 +205,7 @@ struct asked {
 
 /* How often does that stand in a file below the data directory? */
 int occurrences(const char *file, const char *what);
+int records(const char *book, const char *what);
 
 /* These count what is wrong, after find_out(). */
 int count_lost(void);
