@@ -216,7 +216,7 @@ has_heard(const struct talker *t, int *heard)
 	const struct answer answer =
 	    request(soak.hipchat, "GET", path, "", NULL);
 	struct json_object *doc = json_tokener_parse(answer.body), *list = NULL;
-	struct json_object *value;
+	struct json_object *value = NULL;
 	bool good = true;
 	size_t i;
 

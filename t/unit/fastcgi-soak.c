@@ -11,8 +11,9 @@
  *
  *	B		the build directory
  *	HIPCHAT		the stand-in's base URL
- *	SOAK_DIR	where the directories PROGRAM.fcgi and PROGRAM.cgi are,
- *			with the same installations in them
+ *	SOAK_CONFIG	a settings' file
+ *	SOAK_DIR	where PROGRAM.fcgi and PROGRAM.cgi are, directories with
+ *			the same installations in them
  *	SOAK_TENANTS	a file: the installations as HipChat posted them
  *	SOAK_REQUESTS	how many
  *	SOAK_SEED	for the same requests again
@@ -406,6 +407,7 @@ mangle(struct bytes *bytes, size_t from)
 {
 	uint64_t *state = &world.mix.dice;
 	const unsigned int len = (unsigned int)(bytes->len - from);
+	const unsigned int type = dice(state, 14);
 	unsigned int i;
 
 	for (i = dice(state, 4); i > 0; i--)
@@ -413,8 +415,8 @@ mangle(struct bytes *bytes, size_t from)
 	if (dice(state, 2) == 0)
 		bytes->len = from + dice(state, len);
 	if (dice(state, 2) == 0)
-		fcgi_record(bytes, (enum fcgi_type)dice(state, 14), "x",
-		    dice(state, 2), 0);
+		fcgi_record(bytes, (enum fcgi_type)type, "x", dice(state, 2),
+		    0);
 }
 
 /* Anything but records. */

@@ -268,7 +268,7 @@ test_values(void)
 	struct fcgi_request req;
 	struct fcgi_answer answer = { .complete = false };
 	struct process p;
-	uint8_t management;
+	bool came;
 	int fd;
 
 	begin(&p, "capabilities");
@@ -278,8 +278,8 @@ test_values(void)
 	fcgi_encode(&req, &bytes);
 	fd = fcgi_dial(&p.place);
 	fcgi_send(fd, bytes.p, bytes.len);
-	management = (uint8_t)fcgi_read(fd, &type, &content);
-	ok(management && type == FCGI_GET_VALUES_RESULT &&
+	came = fcgi_read(fd, &type, &content);
+	ok(came && type == FCGI_GET_VALUES_RESULT &&
 		content.len > sizeof(ask_for) - 1,
 	    "values are given");
 	ok(fcgi_receive(fd, &answer) && fcgi_status(&answer.out) == 200,
@@ -472,6 +472,63 @@ test_changed_settings(void)
 }
 
 static void
+copy_file(const char *from, const char *to)
+{
+	const struct image image = image_read(from);
+
+	image_write(to, image.data, image.len);
+	free(image.data);
+	if (chmod(to, 0755) != 0)
+		die(to);
+}
+
+/* As "make install" does it: a new file takes the place of the old one. */
+static void
+test_changed_program(void)
+{
+	char old[SCRATCH_PATH], new[SCRATCH_PATH];
+	struct bytes log = { NULL, 0, 0 };
+	struct process p;
+
+	prepare(&p, "capabilities");
+	scratch_path(&p.s, "program", old);
+	scratch_path(&p.s, "new", new);
+	copy_file(p.path, old);
+	copy_file(p.path, new);
+	snprintf(p.path, sizeof(p.path), "%s", old);
+	start(&p);
+	is_int(get_descriptor(&p), 200, "before the program changes");
+	if (rename(new, old) != 0)
+		die(new);
+	bytes_print(&log, "capabilities: %s has changed: this process ends\n",
+	    old);
+	is_over(&p, log.p, "the program changed");
+	bytes_free(&log);
+	finish(&p);
+}
+
+/* Somebody moves the data directory away, and makes a new one. */
+static void
+test_lost_data(void)
+{
+	char aside[SCRATCH_PATH + 8];
+	struct process p;
+
+	begin(&p, "echo");
+	sample_put(&p.s.st, 1, 1);
+	is_int(say(&p, "here"), 204, "a webhook");
+	snprintf(aside, sizeof(aside), "%s.aside", p.s.dir);
+	if (rename(p.s.dir, aside) != 0 || mkdir(p.s.dir, 0700) != 0)
+		die(aside);
+	is_int(say(&p, "gone"), 503, "another data directory: 503");
+	is_int(fcgi_wait(p.pid), 0, "another data directory: it ends");
+	p.pid = 0;
+	if (rmdir(p.s.dir) != 0 || rename(aside, p.s.dir) != 0)
+		die(aside);
+	finish(&p);
+}
+
+static void
 test_bad_settings(void)
 {
 	struct process p;
@@ -587,6 +644,8 @@ main(void)
 	test_retirement();
 	test_mixed_settings();
 	test_changed_settings();
+	test_changed_program();
+	test_lost_data();
 	test_bad_settings();
 	test_cpu();
 	test_umask();

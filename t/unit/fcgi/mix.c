@@ -12,7 +12,8 @@
 
 #define SEEDS "t/fuzz/seeds"
 
-static unsigned int throw(struct mix * m, unsigned int sides)
+static unsigned int
+roll(struct mix *m, unsigned int sides)
 {
 	return dice(&m->dice, sides);
 }
@@ -20,19 +21,19 @@ static unsigned int throw(struct mix * m, unsigned int sides)
 static bool
 chance(struct mix *m, unsigned int percent)
 {
-	return throw(m, 100) < percent;
+	return roll(m, 100) < percent;
 }
 
 static const char *
 pick(struct mix *m, const char *const *list, size_t size)
 {
-	return list[throw(m, (unsigned int)(size / sizeof(*list)))];
+	return list[roll(m, (unsigned int)(size / sizeof(*list)))];
 }
 
 static const struct mix_tenant *
 somebody(struct mix *m)
 {
-	return &m->tenants[throw(m, m->tenant_count)];
+	return &m->tenants[roll(m, m->tenant_count)];
 }
 
 /* ---- what there is ---- */
@@ -177,7 +178,7 @@ static char *
 remark(struct mix *m)
 {
 	struct bytes out = { NULL, 0, 0 };
-	unsigned int left = chance(m, 3) ? 11000 : throw(m, 60);
+	unsigned int left = chance(m, 3) ? 11000 : roll(m, 60);
 
 	bytes_print(&out, "%d ", m->serial++);
 	for (; left > 0; left--)
@@ -289,7 +290,7 @@ ask_forged(struct mix *m, struct fcgi_request *req)
 static void
 ask_installed(struct mix *m, struct fcgi_request *req, char **fault)
 {
-	const unsigned int tenant = throw(m, m->tenant_count);
+	const unsigned int tenant = roll(m, m->tenant_count);
 
 	if (chance(m, 60)) {
 		ask_forged(m, req);
@@ -374,7 +375,7 @@ noise(struct mix *m, struct bytes *out, size_t len)
 	char c;
 
 	while (len-- > 0) {
-		c = (char) throw(m, 256);
+		c = (char)roll(m, 256);
 		bytes_add(out, &c, 1);
 	}
 }
@@ -384,7 +385,7 @@ spoil_length(struct mix *m, struct fcgi_request *req)
 {
 	static const char *const lengths[] = { "", "-1", "0x10", "1", "0",
 		"65537", "262145", "99999999999999999999", " 2", "2 " };
-	char *near = text("%zu", req->body.len + throw(m, 4));
+	char *near = text("%zu", req->body.len + roll(m, 4));
 
 	fcgi_set(req, "CONTENT_LENGTH",
 	    chance(m, 50) ? near : pick(m, lengths, sizeof(lengths)));
@@ -395,17 +396,17 @@ static void
 spoil_body(struct mix *m, struct fcgi_request *req)
 {
 	struct bytes body = { NULL, 0, 0 };
-	const struct bytes *seed = &m->seeds[throw(m, m->seed_count)];
+	const struct bytes *seed = &m->seeds[roll(m, m->seed_count)];
 	size_t i;
 
 	if (chance(m, 40))
 		bytes_add(&body, seed->p, seed->len);
 	else if (chance(m, 20))
-		noise(m, &body, throw(m, 300));
+		noise(m, &body, roll(m, 300));
 	else
 		bytes_add(&body, req->body.p, req->body.len);
-	for (i = throw(m, 3); i > 0 && body.len > 0; i--)
-		body.p[throw(m, (unsigned int)body.len)] = (char) throw(m, 256);
+	for (i = roll(m, 3); i > 0 && body.len > 0; i--)
+		body.p[roll(m, (unsigned int)body.len)] = (char)roll(m, 256);
 	fcgi_set_body(req, body.p, body.len);
 	if (chance(m, 80))
 		fcgi_set(req, "REQUEST_METHOD", "POST");
@@ -416,7 +417,7 @@ spoil_body(struct mix *m, struct fcgi_request *req)
 static void
 apply_seed(struct mix *m, struct fcgi_request *req)
 {
-	const struct bytes *seed = &m->seeds[throw(m, m->seed_count)];
+	const struct bytes *seed = &m->seeds[roll(m, m->seed_count)];
 	char *copy = text("%s", seed->len > 0 ? seed->p : ""), *line,
 	     *rest = copy, *value;
 
@@ -435,8 +436,8 @@ apply_seed(struct mix *m, struct fcgi_request *req)
 static void
 add_many(struct mix *m, struct fcgi_request *req)
 {
-	unsigned int i, n = throw(m, 800);
-	char *name, *value = text("%*s", (int) throw(m, 40), "");
+	unsigned int i, n = roll(m, 800);
+	char *name, *value = text("%*s", (int)roll(m, 40), "");
 
 	for (i = 0; i < n; i++) {
 		name = text("HTTP_X_%u", i);
@@ -452,7 +453,7 @@ add_large(struct mix *m, struct fcgi_request *req)
 	static const char *const names[] = { "HTTP_X_LARGE",
 		"HTTP_AUTHORIZATION", "HTTP_HOST", "QUERY_STRING",
 		"HTTP_IF_NONE_MATCH", "SCRIPT_NAME", "PATH_INFO" };
-	char *value = text("%*s", (int) throw(m, 100000), "x");
+	char *value = text("%*s", (int)roll(m, 100000), "x");
 
 	fcgi_set(req, pick(m, names, sizeof(names)), value);
 	free(value);
@@ -467,10 +468,10 @@ add_odd(struct mix *m, struct fcgi_request *req)
 	const char *name = pick(m, names, sizeof(names));
 	struct bytes value = { NULL, 0, 0 };
 
-	noise(m, &value, throw(m, 30));
+	noise(m, &value, roll(m, 30));
 	bytes_add(&value, "", 1);
 	fcgi_add(req, name, strlen(name), value.p,
-	    throw(m, (unsigned int)value.len + 1));
+	    roll(m, (unsigned int)value.len + 1));
 	if (chance(m, 20))
 		fcgi_add(req, "\0N", 2, "v\0w", 3);
 	bytes_free(&value);
@@ -482,7 +483,7 @@ spoil(struct mix *m, struct fcgi_request *req)
 	static const char *const methods[] = { "GET", "HEAD", "POST", "PUT",
 		"DELETE", "OPTIONS", "get", "", "\x01" };
 
-	switch (throw(m, 8)) {
+	switch (roll(m, 8)) {
 	case 0:
 		fcgi_set(req, "REQUEST_METHOD",
 		    pick(m, methods, sizeof(methods)));
@@ -520,10 +521,10 @@ mix_next(struct mix *m, struct fcgi_request *req, char **fault)
 	ask(m, req, fault);
 	while (chance(m, 35))
 		spoil(m, req);
-	req->chunk = chunks[throw(m, 8)];
+	req->chunk = chunks[roll(m, 8)];
 	/* a record for each byte of much is no fun */
 	if (req->chunk < 100 && req->body.len > 1000)
 		req->chunk = 1000;
-	req->padding = chance(m, 30) ? (uint8_t) throw(m, 256) : 0;
+	req->padding = chance(m, 30) ? (uint8_t)roll(m, 256) : 0;
 	req->long_form = chance(m, 20);
 }
