@@ -146,21 +146,21 @@ start(void)
 	    world.log, world.log);
 }
 
-/* A new one can be told to leave only when it waits for that. */
+/* Does TERM wait there until the process looks? */
 static bool
-can_leave(pid_t pid)
+blocks_term(pid_t pid)
 {
 	char *path = text("/proc/%d/status", (int)pid), line[256];
 	unsigned long long blocked = 0;
 	FILE *file = fopen(path, "r");
 
+	free(path);
 	if (file == NULL)
-		die(path);
+		return false;
 	while (fgets(line, sizeof(line), file) != NULL)
 		if (strncmp(line, "SigBlk:", 7) == 0)
 			blocked = strtoull(line + 7, NULL, 16);
 	fclose(file);
-	free(path);
 	return (blocked & 1ULL << (SIGTERM - 1)) != 0;
 }
 
@@ -175,7 +175,8 @@ replace_one(void)
 					SIGKILL;
 	int status;
 
-	while (number != SIGKILL && !can_leave(*pid))
+	/* a new one can be told to leave only when it waits for that */
+	while (number != SIGKILL && !blocks_term(*pid))
 		pause_ms(1);
 	kill(*pid, number);
 	status = fcgi_wait(*pid);
@@ -267,6 +268,21 @@ is_alone(void)
 	return alone;
 }
 
+/* The process that the lock names. */
+static pid_t
+courier(void)
+{
+	char *path = text("%s/outbox/lock", needed("KILL_DATA"));
+	FILE *file = fopen(path, "r");
+	int pid;
+
+	if (file == NULL || fscanf(file, "%d", &pid) != 1)
+		die(path);
+	fclose(file);
+	free(path);
+	return (pid_t)pid;
+}
+
 static bool
 wait_for(bool (*what)(void))
 {
@@ -299,6 +315,7 @@ check_end(void)
 	say_next(&world.talkers[0]);
 	check_room(&world.talkers[0]);
 	/* now there is a courier again */
+	ok(!blocks_term(courier()), "a courier can be told to end");
 	for (i = 0; i < PROCESSES; i++) {
 		kill(world.pids[i], SIGKILL);
 		fcgi_wait(world.pids[i]);

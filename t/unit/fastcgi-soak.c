@@ -41,7 +41,7 @@
 #define REMEMBERED 64
 
 /* Growth that is no leak: what one large request leaves in the heap, in kB. */
-#define MEMORY_SLACK 1024
+#define MEMORY_SLACK 300
 
 const struct part parts[PARTS] = { { "", false, false }, { "", false, false },
 	{ "", false, false } };
