@@ -15,7 +15,7 @@ for id in "$a" "$b" "$c" "$d" "$all"; do
 done >"$tmp/tenants"
 
 export B HIPCHAT
-for share in echo:1 capabilities:5 installed:10 uninstalled:10; do
+for share in echo:1 capabilities:5 installed:15 uninstalled:15; do
 	program=${share%:*}
 	cp -Rp "$tmp/installed" "$tmp/$program.fcgi"
 	cp -Rp "$tmp/installed" "$tmp/$program.cgi"
