@@ -3,11 +3,11 @@
 # the README's own configuration: mod_fcgid, mod_proxy_fcgi, nginx with FastCGI
 # or fcgiwrap, lighttpd.  Source it after lib.sh.
 #
-# A start_ function sets $ADDON, and $server, the pid to send signals to; all
-# output of the server and the programs goes to $log.  With $prefix, such as
-# /hipchat, the add-on is below that.
+# A start_ function sets $ADDON and, but for Apache, $server, its pid.  What it
+# and the programs say goes to $log.  With $prefix, such as /hipchat, the add-on
+# is below that.
 
-prefix=''
+prefix='' server='' groups=''
 
 # Debian's servers are there, which is not in an ordinary user's PATH.
 PATH=$PATH:/usr/sbin:/sbin
@@ -22,13 +22,12 @@ readme() {
 		' README |
 		sed -e "s|/usr/local/lib/hipchat-cgi|$tmp/cgi-bin|" \
 			-e "s|/run/hipchat-cgi|$tmp/run|" \
-			-e "s|/run/lighttpd|$tmp/run|" \
 			-e "s|/run/fcgiwrap.socket|$tmp/run/fcgiwrap|" \
 			-e "s|/var/log/hipchat-cgi.log|$log|"
 }
 
-# settings [NAME=VALUE…]: what would be in /etc/hipchat-cgi.conf.  The programs
-# get its name by the environment, or with each request.
+# settings [NAME=VALUE…]: what would be in /etc/hipchat-cgi.conf.  The
+# environment, or each request, names it.
 settings() {
 	printf "%s='%s'\n" HIPCHAT_DATA_DIR "$tmp/data" \
 		HIPCHAT_TEMPLATE_DIR "$tmp/templates" \
@@ -47,7 +46,7 @@ ready() {
 	mkdir -p "$tmp/cgi-bin" "$tmp/run" "$tmp/apache/htdocs"
 	[ -d "$tmp/templates" ] || cp -R templates "$tmp/"
 	[ -e "$tmp/cgi-bin/echo" ] || cp "$B"/cgi-bin/* "$tmp/cgi-bin/"
-	log=$tmp/server.log
+	log=$tmp/apache/error_log
 	: >"$log"
 	[ "$(id -u)" != 0 ] || chown "$apache_user" "$log" "$tmp/run"
 }
@@ -59,7 +58,7 @@ as_user() { [ "$(id -u)" != 0 ] || echo "$1 $apache_user"; }
 
 # spawn_processes: by the README's lines, for nginx and mod_proxy_fcgi
 spawn_processes() {
-	readme 'Without systemd, let spawn-fcgi run them, as root:' |
+	readme 'uninstall".  Without systemd, say as root:' |
 		sed -e '/^install/d' -e "s|www-data|${apache_user:-}|g" \
 			-e "s|-- |-P $tmp/run/\$program.pid -- |" \
 			>"$tmp/spawn.sh"
@@ -78,8 +77,8 @@ end_group() {
 
 # stop_server: and all that it has started
 stop_server() {
-	[ -z "${server:-}" ] || end "$server"
-	for group in ${groups:-}; do
+	[ -z "$server" ] || end "$server"
+	for group in $groups; do
 		end_group "$group"
 	done
 	server='' groups=''
@@ -120,7 +119,7 @@ start_fcgid() {
 		load_modules fcgid
 		echo "FcgidIPCDir $tmp/apache/fcgid"
 		echo "FcgidProcessTableFile $tmp/apache/fcgid_shm"
-		readme 'line before the IncludeOptional:'
+		readme 'this line before the IncludeOptional, too:'
 	} >"$tmp/before.conf"
 	serve_by_apache "$@"
 }
@@ -128,7 +127,8 @@ start_proxy() {
 	ready
 	{
 		load_modules proxy proxy_fcgi
-		readme 'IncludeOptional,'
+		readme \
+			'For mod_proxy_fcgi ("sudo a2enmod proxy_fcgi"), before the IncludeOptional:'
 	} >"$tmp/before.conf"
 	spawn_processes
 	serve_by_apache "$@"
@@ -136,8 +136,7 @@ start_proxy() {
 serve_by_apache() {
 	[ -z "$prefix" ] ||
 		echo "Define HIPCHAT_URL $prefix/" >>"$tmp/before.conf"
-	log=$tmp/apache/error_log
-	start_apache "$@"
+	start_apache HIPCHAT_CONFIG="$HIPCHAT_CONFIG" "$@"
 	ADDON=$ADDON$prefix
 }
 load_modules() {
@@ -152,7 +151,7 @@ load_modules() {
 start_nginx() {
 	ready
 	spawn_processes
-	readme 'nginx needs this in its server { }.  For a prefix, write ^(/hipchat/(cap...:' >"$tmp/location"
+	readme 'For nginx, in its server { }:' >"$tmp/location"
 	run_nginx
 }
 start_fcgiwrap() {
@@ -162,8 +161,8 @@ start_fcgiwrap() {
 		-P "$tmp/run/fcgiwrap.pid" -- "$(command -v fcgiwrap)" -f \
 		>"$tmp/spawn.log" 2>&1 || die "$(cat "$tmp/spawn.log")"
 	groups=$(cat "$tmp/run/fcgiwrap.pid")
-	readme 'request, replace the second line by these two:' >"$tmp/wrap"
-	readme 'nginx needs this in its server { }.  For a prefix, write ^(/hipchat/(cap...:' |
+	readme 'to keep; instead of the second line, write:' >"$tmp/wrap"
+	readme 'For nginx, in its server { }:' |
 		sed -e "2r $tmp/wrap" -e 2d >"$tmp/location"
 	run_nginx
 }
@@ -201,8 +200,11 @@ nginx_conf() {
 
 start_lighttpd() {
 	ready
-	readme '"/hipchat/capabilities" and so on:' |
-		sed -e "s|\"^/(|\"^$prefix/(|" -e "s|\"/\([a-z]*\)\" => |\"$prefix/\1\" => |" >"$tmp/location"
+	spawn_processes
+	readme 'For lighttpd:' |
+		sed -e "s|\"^/(|\"^$prefix/(|" \
+			-e "s|\"/\([a-z]*\)\" =>|\"$prefix/\1\" =>|" \
+			>"$tmp/location"
 	write_conf() { lighttpd_conf; }
 	listen lighttpd -D -f "$tmp/server.conf"
 }
