@@ -135,13 +135,26 @@ fastcgi_open(struct fastcgi *f)
 	}
 }
 
-void
-fastcgi_leave(struct fastcgi *f)
+static void
+begin_leaving(struct fastcgi *f)
 {
 	if (f->leaving)
 		return;
 	f->leaving = true;
 	f->until = uptime_s() + LEAVING_SECONDS;
+}
+
+/*
+ * Between the last look at the queue and the end, nothing may come that would
+ * be lost.  (After a signal, the web server sends nothing but what it has begun
+ * to, and that would be lost if it were refused.)
+ */
+void
+fastcgi_leave(struct fastcgi *f)
+{
+	if (!f->leaving && getenv("HIPCHAT_OWN_SOCKET") != NULL)
+		shutdown(STDIN_FILENO, SHUT_RD);
+	begin_leaving(f);
 }
 
 /* Wait for a new connection or, if the web server keeps one, a new request. */
@@ -158,8 +171,8 @@ wait_for_request(struct fastcgi *f, int ms)
 	if (f->request->ipcFd >= 0)
 		pfds[0].fd = f->request->ipcFd;
 	poll(pfds, 2, f->leaving ? 0 : ms);
-	if (!f->leaving && pfds[1].revents != 0)
-		fastcgi_leave(f);
+	if (pfds[1].revents != 0)
+		begin_leaving(f);
 	return pfds[0].revents != 0;
 }
 

@@ -47,7 +47,11 @@ void fastcgi_open(struct fastcgi *f);
  */
 enum fastcgi_event fastcgi_next(struct fastcgi *f, struct cgi *cgi, int ms);
 
-/* Take no new connections. */
+/*
+ * Take no new connections.  With HIPCHAT_OWN_SOCKET in the environment, which
+ * says that no other process accepts from the socket, refuse them at once, so
+ * that the web server asks another process.
+ */
 void fastcgi_leave(struct fastcgi *f);
 
 /* Free what is left at the end. */
