@@ -15,6 +15,7 @@
 #include "log.h"
 #include "starter.h"
 #include "status.h"
+#include "trigger.h"
 #include "uptime.h"
 #include "wake.h"
 
@@ -35,39 +36,6 @@ static const char *const roles[] = { "sender", "resident", "hand" };
 static const char letters[] = "nrld";
 
 /* ---- opening ---- */
-
-static void
-lock_directory(const struct wake *w, int how)
-{
-	while (flock(w->dirfd, how) != 0 && errno == EINTR)
-		;
-}
-
-static bool
-is_fifo(const struct wake *w)
-{
-	struct stat sb;
-
-	return fstatat(w->dirfd, "trigger", &sb, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    S_ISFIFO(sb.st_mode);
-}
-
-/* Make the trigger, in the place of whatever has its name. */
-static int
-make_trigger(const struct wake *w)
-{
-	int status = 0;
-
-	lock_directory(w, LOCK_EX); /* one at a time */
-	if (!is_fifo(w)) {
-		if (unlinkat(w->dirfd, "trigger", 0) == 0)
-			log_line("outbox/trigger: no FIFO: removed");
-		if (mkfifoat(w->dirfd, "trigger", 0600) != 0)
-			status = log_errno("outbox/trigger", "making it");
-	}
-	lock_directory(w, LOCK_UN);
-	return status;
-}
 
 /*
  * Open the directory; if it is not there, make it.  The journal makes it
@@ -100,9 +68,7 @@ wake_open(struct wake *w, const struct datadir *dir)
 		.listen = -1 };
 	if (w->dirfd < 0)
 		return log_errno("outbox", "opening");
-	if (is_fifo(w))
-		return 0;
-	if ((status = make_trigger(w)) != 0)
+	if ((status = trigger_make(w->dirfd)) != 0)
 		wake_close(w);
 	return status;
 }
@@ -123,20 +89,6 @@ wake_close(struct wake *w)
 	shut(&w->listen);
 	shut(&w->lock);
 	shut(&w->dirfd);
-}
-
-/* Open the trigger for writing, but never while a courier is leaving. */
-static int
-open_trigger(const struct wake *w)
-{
-	int fd, err;
-
-	lock_directory(w, LOCK_SH);
-	fd = openat(w->dirfd, "trigger", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-	err = errno;
-	lock_directory(w, LOCK_UN);
-	errno = err;
-	return fd;
 }
 
 /* ---- the lock file ---- */
@@ -233,7 +185,7 @@ is_waited_for(int lock, off_t byte)
 bool
 wake_holder(const struct wake *w, struct wake_holder *holder)
 {
-	const int trigger = open_trigger(w);
+	const int trigger = trigger_open(w->dirfd);
 	const int lock = trigger >= 0 ? open_lock(w) : -1;
 
 	if (lock >= 0) {
@@ -272,7 +224,7 @@ hold(struct wake *w, const char *digest)
 {
 	const int64_t now = uptime_s();
 
-	if (w->trigger < 0 && (w->trigger = open_trigger(w)) < 0) {
+	if (w->trigger < 0 && (w->trigger = trigger_open(w->dirfd)) < 0) {
 		if (errno != ENXIO)
 			log_line("outbox/trigger: %s", strerror(errno));
 		return errno != ENXIO;
@@ -321,20 +273,19 @@ static bool
 tell(const struct wake *w, const char *bytes, size_t n)
 {
 	/* another sender may have started one since */
-	const int fd = w->trigger >= 0 ? w->trigger : open_trigger(w);
-	ssize_t written;
+	const int fd = w->trigger >= 0 ? w->trigger : trigger_open(w->dirfd);
+	bool told;
 
 	if (fd < 0)
 		return false;
-	written = write(fd, bytes, n);
+	told = trigger_write(fd, bytes, n);
 	if (fd != w->trigger) {
 		const int err = errno;
 
 		close(fd);
 		errno = err;
 	}
-	/* EAGAIN: it has more than enough to wake it */
-	return written >= 0 || errno == EAGAIN;
+	return told;
 }
 
 bool
@@ -410,16 +361,14 @@ get_lock(struct wake *w, enum wake_role role, const char *digest,
 static int
 listen_to(struct wake *w)
 {
-	int status = 0;
+	const int status = trigger_make(w->dirfd);
 
-	if (!is_fifo(w))
-		status = make_trigger(w);
 	if (status != 0)
 		return status;
 	w->listen =
 	    openat(w->dirfd, "trigger", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (w->listen >= 0 && w->trigger < 0)
-		w->trigger = open_trigger(w);
+		w->trigger = trigger_open(w->dirfd);
 	if (w->listen < 0 || w->trigger < 0 || !tell(w, letters, 1))
 		return log_errno("outbox/trigger", "opening");
 	return 0;
@@ -472,7 +421,7 @@ wake_words(struct wake *w)
 	ssize_t i, n;
 
 	if (w->trigger < 0)
-		w->trigger = open_trigger(w);
+		w->trigger = trigger_open(w->dirfd);
 	while ((n = read(w->listen, bytes, sizeof(bytes))) > 0)
 		for (i = 0; i < n; i++)
 			words |= word_of(bytes[i]);
@@ -523,7 +472,7 @@ wake_leave(struct wake *w)
 	if (alone)
 		wake_hand_over(w);
 	w->left = alone;
-	lock_directory(w, LOCK_UN);
+	trigger_lock(w->dirfd, LOCK_UN);
 	return alone;
 }
 
