@@ -10,10 +10,26 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "starter.h"
+#include "trigger.h"
+
+/* The byte of the lock file that is locked by whose turn it is; waiting
+ * couriers use those before it. */
+#define TURN 3
+
+/* So often at most, PAUSE ns apart, we look whether the courier listens. */
+#define LOOKS 5000
+#define PAUSE 2000000
+
+struct starter {
+	const char *path; /* of the courier */
+	int words;	  /* here it is told */
+	int outbox;	  /* DATA_DIR/outbox, opened anew; or -1 */
+};
 
 /* The courier gets the settings, but nothing that belongs to the request. */
 static bool
@@ -31,12 +47,12 @@ is_setting(const char *variable)
 }
 
 /*
- * Keep standard error and this descriptor, nothing else: the web server waits
- * for its pipes, and a FastCGI process has a socket for standard input, and a
+ * Keep standard error and our own, nothing else: the web server waits for its
+ * pipes, and a FastCGI process has a socket for standard input, and a
  * connection.
  */
 static bool
-close_others(int keep)
+close_others(const struct starter *s)
 {
 	const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	DIR *dir = opendir("/proc/self/fd");
@@ -48,7 +64,8 @@ close_others(int keep)
 	while ((entry = readdir(dir)) != NULL) {
 		const int fd = atoi(entry->d_name);
 
-		if (fd > STDERR_FILENO && fd != keep && fd != dirfd(dir))
+		if (fd > STDERR_FILENO && fd != s->words && fd != s->outbox &&
+		    fd != dirfd(dir))
 			close(fd);
 	}
 	closedir(dir);
@@ -122,44 +139,123 @@ beside(char *path, size_t size)
 	return true;
 }
 
-/* The starter: start a courier each time that it is told to. */
+static void
+log_failure(const char *path)
+{
+	log_line("%s: not started: %s", path, strerror(errno));
+}
+
+/* ---- one at a time ---- */
+
+/* The web server waits until nobody holds this pipe. */
+static void
+drop_stderr(void)
+{
+	dup2(STDOUT_FILENO, STDERR_FILENO); /* which is /dev/null */
+}
+
+/* Wait until it is our turn, which ends with this process. */
+static void
+take_turn(const struct starter *s)
+{
+	struct flock turn = { .l_type = F_WRLCK, .l_start = TURN, .l_len = 1 };
+	const int lock =
+	    openat(s->outbox, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fcntl(lock, F_OFD_SETLK, &turn) == 0 ||
+	    (errno != EAGAIN && errno != EACCES))
+		return;
+	drop_stderr();
+	fcntl(lock, F_OFD_SETLKW, &turn);
+}
+
+/* Does a courier listen?  Tells it the word, if there is one. */
+static bool
+is_heard(const struct starter *s, char word)
+{
+	const int trigger = trigger_open(s->outbox);
+	bool heard;
+
+	if (trigger < 0)
+		return false;
+	heard = word == STARTER_ANYWAY || trigger_write(trigger, &word, 1);
+	close(trigger);
+	return heard;
+}
+
+/* Start it, and keep our turn until it listens, or has ended. */
+static void
+start(const struct starter *s)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE };
+	const pid_t child = fork();
+	int i;
+
+	if (child == 0) {
+		setsid();
+		exec_courier(s->path);
+	}
+	if (child <= 0) {
+		log_failure(s->path);
+		return;
+	}
+	drop_stderr();
+	for (i = 0; i < LOOKS && waitpid(child, NULL, WNOHANG) == 0 &&
+	     !is_heard(s, STARTER_ANYWAY);
+	     i++)
+		nanosleep(&pause, NULL);
+}
+
+/*
+ * Many may find that there is no courier before the first that was started
+ * listens.  So they take turns, and look once more.
+ */
 static _Noreturn void
-start_when_told(int words, const char *path)
+serve(const struct starter *s, char word)
+{
+	if (word != STARTER_ANYWAY)
+		take_turn(s);
+	if (word == STARTER_ANYWAY || !is_heard(s, word))
+		start(s);
+	_exit(0);
+}
+
+/* The starter: have a child serve each word. */
+static _Noreturn void
+start_when_told(struct starter *s, int outbox)
 {
 	char word;
 
 	unblock_signals();
-	if (!close_others(words))
-		log_line("%s: not started: %s", path, strerror(errno));
+	/* the locks of the directory are to be our own */
+	s->outbox = openat(outbox, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (!close_others(s))
+		log_failure(s->path);
 	signal(SIGCHLD, SIG_IGN); /* it waits for none of them */
-	while (read(words, &word, 1) == 1) {
+	while (read(s->words, &word, 1) == 1) {
 		const pid_t child = fork();
 
-		if (child == 0) {
-			setsid();
-			exec_courier(path);
-		}
-		if (child <= 0)
-			log_line("%s: not started: %s", path, strerror(errno));
 		if (child == 0)
-			break;
+			serve(s, word);
+		if (child < 0)
+			log_failure(s->path);
 	}
 	_exit(0);
 }
 
 /* Fork a grandchild, because the starter must be nobody's child. */
 static int
-fork_twice(const char *path)
+fork_twice(const char *path, int outbox)
 {
 	int fds[2];
 	pid_t child;
 
 	if (pipe2(fds, O_CLOEXEC) != 0) {
-		log_line("%s: not started: %s", path, strerror(errno));
+		log_failure(path);
 		return -1;
 	}
 	if ((child = fork()) < 0) {
-		log_line("%s: not started: %s", path, strerror(errno));
+		log_failure(path);
 		close(fds[0]);
 		close(fds[1]);
 		return -1;
@@ -168,7 +264,9 @@ fork_twice(const char *path)
 		close(fds[1]);
 		setsid();
 		if (fork() == 0)
-			start_when_told(fds[0], path);
+			start_when_told(
+			    &(struct starter){ .path = path, .words = fds[0] },
+			    outbox);
 		_exit(0);
 	}
 	close(fds[0]);
@@ -178,24 +276,24 @@ fork_twice(const char *path)
 }
 
 int
-starter_fork(const char *courier)
+starter_fork(const char *courier, int outbox)
 {
 	char path[4096];
 
 	if (courier != NULL)
-		return fork_twice(courier);
+		return fork_twice(courier, outbox);
 	if (beside(path, sizeof(path)))
-		return fork_twice(path);
+		return fork_twice(path, outbox);
 	log_line("courier: HIPCHAT_COURIER is needed to find it");
 	return -1;
 }
 
 bool
-starter_tell(int starter)
+starter_tell(int starter, char word)
 {
 	if (starter < 0)
 		return false;
-	if (write(starter, "", 1) == 1)
+	if (write(starter, &word, 1) == 1)
 		return true;
 	log_line("courier: not started: %s", strerror(errno));
 	return false;

@@ -245,7 +245,7 @@ wake_prepare(struct wake *w, const char *courier, const char *digest)
 void
 wake_starter(struct wake *w, const char *courier)
 {
-	w->starter = starter_fork(courier);
+	w->starter = starter_fork(courier, w->dirfd);
 }
 
 void
@@ -303,7 +303,9 @@ wake_courier(struct wake *w, enum wake_word word)
 	if (!told && errno != ENXIO && errno != EPIPE)
 		log_line("outbox/trigger: %s", strerror(errno));
 	if (w->due || !told)
-		told = starter_tell(w->starter) || told;
+		told = starter_tell(w->starter,
+			   w->due ? STARTER_ANYWAY : bytes[0]) ||
+		    told;
 	w->due = w->differ = false;
 	return told;
 }

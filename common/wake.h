@@ -13,6 +13,14 @@
  * starter: wake_prepare().  Later, with its message on disk, it writes a byte,
  * or tells the starter: wake_courier().
  *
+ * Starting.  A courier takes some milliseconds until it listens, and many
+ * senders may find none meanwhile.  Their starters take turns: whoever has the
+ * turn (a lock on byte 3 of the lock file) looks again.  If a courier listens
+ * by then, it writes the sender's byte; otherwise it starts one, and keeps the
+ * turn until that one listens or has ended.  Nobody relies on the turn of
+ * another: for each message that is put, a byte is written or a courier is
+ * started.
+ *
  * Leaving.  A sender that has found a courier counts on it, so a courier stays
  * as long as anybody has the trigger open for writing.  Finding and leaving
  * exclude each other by an flock on the directory, which a sender shares while

@@ -82,25 +82,77 @@ record(int argc, char **argv)
 	return fclose(out) == 0 && rename(tmp, path) == 0 ? 0 : 1;
 }
 
+/* How many senders there are in test_many(). */
+#define MANY 8
+
+/* Wait for a file of the directory; false if it does not come. */
+static bool
+await_file(const char *dir, const char *name)
+{
+	char path[SCRATCH_PATH];
+	int i;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	for (i = 0; i < 3000; i++) {
+		if (access(path, F_OK) == 0)
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+static void
+make_file(const char *dir, const char *name)
+{
+	char path[SCRATCH_PATH];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if ((fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)) < 0)
+		die(path);
+	close(fd);
+}
+
+/* The courier's part in test_many(): a start, and each word, is a file. */
+static int
+listen_slowly(const char *dir)
+{
+	struct wake_holder holder;
+	struct datadir data;
+	struct wake w;
+	struct pollfd pfd = { .events = POLLIN };
+	char name[32], byte;
+	int n = 0;
+
+	snprintf(name, sizeof(name), "start-%d", (int)getpid());
+	make_file(dir, name);
+	if (!await_file(dir, "listen") || datadir_open(&data, dir) != 0 ||
+	    wake_open(&w, &data) != 0 ||
+	    wake_take(&w, WAKE_SENDER, "f1f1f1f1", &holder) != 0)
+		return 1;
+	pfd.fd = wake_fd(&w);
+	/* its own comes first; then one for each sender but the first */
+	while (n < MANY && poll(&pfd, 1, 20000) == 1 &&
+	    read(wake_fd(&w), &byte, 1) == 1) {
+		snprintf(name, sizeof(name), "word-%d-%c", n++, byte);
+		make_file(dir, name);
+	}
+	return 0;
+}
+
 /* Wait for the record; NULL, and after a while, if there is none. */
 static char *
 await_record(const struct scratch *s)
 {
 	char path[SCRATCH_PATH];
-	int i;
+	struct image image;
 
-	scratch_path(s, "record", path);
-	for (i = 0; i < 3000; i++) {
-		if (access(path, F_OK) == 0) {
-			struct image image = image_read(path);
-
-			image.data[image.len] = '\0';
-			unlink(path);
-			return image.data;
-		}
-		usleep(10000);
-	}
-	return NULL;
+	if (!await_file(s->dir, "record"))
+		return NULL;
+	image = image_read(scratch_path(s, "record", path));
+	image.data[image.len] = '\0';
+	unlink(path);
+	return image.data;
 }
 
 /* Is it a line of the record, or the start of one? */
@@ -347,6 +399,54 @@ test_unstartable(void)
 	ended();
 	is_line(capture_stop(&log), "/nowhere/courier: not started: No such",
 	    "a courier that is not there is logged");
+	scratch_close(&s);
+}
+
+/* How many files of the directory have names that start so? */
+static int
+count(const char *dir, const char *start)
+{
+	DIR *list = opendir(dir);
+	const struct dirent *entry;
+	int n = 0;
+
+	if (list == NULL)
+		die(dir);
+	while ((entry = readdir(list)) != NULL)
+		n += strncmp(entry->d_name, start, strlen(start)) == 0;
+	closedir(list);
+	return n;
+}
+
+/* Many senders find that there is no courier, before the first one listens. */
+static void
+test_many(void)
+{
+	struct wake senders[MANY];
+	char path[SCRATCH_PATH];
+	struct capture log;
+	struct scratch s;
+	int i;
+
+	scratch_open(&s);
+	own_path(path);
+	setenv("HIPCHAT_DATA_DIR", s.dir, 1);
+	setenv("HIPCHAT_SLOW", "1", 1);
+	capture_start(&log);
+	for (i = 0; i < MANY; i++) {
+		open_wake(&senders[i], &s);
+		wake_prepare(&senders[i], path, first);
+	}
+	for (i = 0; i < MANY; i++)
+		wake_courier(&senders[i], i == 1 ? WAKE_RETRY : WAKE_NEW);
+	make_file(s.dir, "listen");
+	for (i = 0; i < MANY; i++)
+		wake_close(&senders[i]);
+	ended();
+	is_int(count(s.dir, "start-"), 1, "of many, one starts a courier");
+	is_int(count(s.dir, "word-"), MANY, "... and the others tell it");
+	is_line(capture_stop(&log), "", "... which is not logged");
+	unsetenv("HIPCHAT_SLOW");
 	scratch_close(&s);
 }
 
@@ -809,7 +909,9 @@ main(int argc, char **argv)
 	int before;
 
 	if (argc > 1 && strcmp(argv[1], "--linger") == 0)
-		return record(argc, argv);
+		return getenv("HIPCHAT_SLOW") != NULL ?
+		    listen_slowly(getenv("HIPCHAT_DATA_DIR")) :
+		    record(argc, argv);
 	signal(SIGPIPE, SIG_IGN);
 	before = open_files();
 	test_start();
@@ -818,6 +920,7 @@ main(int argc, char **argv)
 		die("prctl");
 	test_unneeded();
 	test_unstartable();
+	test_many();
 	test_wake();
 	test_leave();
 	test_lock();
