@@ -123,14 +123,14 @@ static int
 render_file(const char *path, const struct template_value *values, char **out,
     size_t *len)
 {
-	char text[TEMPLATE_MAX + 1];
-	FILE *stream;
+	/* on the stack, -fstack-clash-protection would touch every page */
+	char *text = need(malloc(TEMPLATE_MAX + 1));
+	FILE *stream = need(open_memstream(out, len));
 	int status = read_file(path, text);
 
-	if (status != 0)
-		return status;
-	stream = need(open_memstream(out, len));
-	status = render(path, text, values, stream);
+	if (status == 0)
+		status = render(path, text, values, stream);
+	free(text);
 	if (fclose(stream) != 0)
 		need(NULL);
 	if (status == 0 && *len > TEMPLATE_MAX) {
