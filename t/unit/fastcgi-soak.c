@@ -482,6 +482,20 @@ settle(void)
 	bytes_free(&log);
 }
 
+/*
+ * A request that is cut off may be carried out on one side only, so what would
+ * install something gets a wrong secret.
+ */
+static void
+disarm(struct fcgi_request *req)
+{
+	static const char before[] = "\"oauthSecret\":\"";
+	char *p = req->body.p != NULL ? strstr(req->body.p, before) : NULL;
+
+	if (p != NULL)
+		p[strlen(before)] ^= 1;
+}
+
 /* The records, and how they are not as they should be. */
 static void
 encode_badly(const struct fcgi_request *req, struct bytes *bytes)
@@ -510,12 +524,13 @@ encode_badly(const struct fcgi_request *req, struct bytes *bytes)
 }
 
 static void
-cut_off(const struct fcgi_request *req)
+cut_off(struct fcgi_request *req)
 {
 	struct bytes bytes = { NULL, 0, 0 };
 	const int fd = fcgi_dial(&world.place);
 
 	world.cut++;
+	disarm(req);
 	encode_badly(req, &bytes);
 	if (fd < 0)
 		give_up();
