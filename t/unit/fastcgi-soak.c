@@ -583,21 +583,38 @@ change_store(unsigned int round)
 
 /* ---- what it costs ---- */
 
+/* The courier's trigger, or the queue: open after one request, or not. */
+static bool
+comes_and_goes(int dir, const char *fd)
+{
+	char target[512];
+	const ssize_t len = readlinkat(dir, fd, target, sizeof(target) - 1);
+
+	target[len > 0 ? len : 0] = '\0';
+	return strstr(target, "/outbox/trigger") != NULL ||
+	    strstr(target, "/outbox/queue") != NULL;
+}
+
 /* -1 if others can't see that. */
 static int
 count_descriptors(void)
 {
 	char *path = text("/proc/%d/fd", (int)world.pid);
 	DIR *dir = opendir(path);
-	int n = 0;
+	const struct dirent *entry;
+	int steady = 0, others = 0;
 
 	free(path);
 	if (dir == NULL)
 		return -1;
-	while (readdir(dir) != NULL)
-		n++;
+	while ((entry = readdir(dir)) != NULL) {
+		if (comes_and_goes(dirfd(dir), entry->d_name))
+			others++;
+		else
+			steady++;
+	}
 	closedir(dir);
-	return n;
+	return steady + (others > 2 ? others : 2);
 }
 
 /* How many descriptors, when it has closed the last connection, too? */
