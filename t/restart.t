@@ -2,52 +2,9 @@
 # No request is dropped, and none answered with an error, while web servers
 # restart gracefully, FastCGI processes are told to end, and others retire,
 # after so many requests or because the settings have changed.
-#
-# Each request has a connection of its own: one that is kept may end when a web
-# server restarts, whatever it serves.
 . t/lib/lib.sh
 . t/lib/courier.sh
 . t/lib/webservers.sh
-
-# load: descriptors and webhooks, eight at a time, until $tmp/enough is there
-load() {
-	while [ ! -e "$tmp/enough" ]; do
-		curl -m 60 --no-progress-meter -Z --parallel-max 8 -H 'Connection: close' \
-			-o /dev/null -w '%{http_code}\n' \
-			"$ADDON/capabilities?[1-100]" \
-			--next -m 60 --no-progress-meter -H 'Connection: close' \
-			-o /dev/null -w '%{http_code}\n' \
-			-H "Authorization: JWT $token" -d "@$tmp/webhook" \
-			"$ADDON/echo?[1-50]" >>"$tmp/statuses" 2>&1
-	done
-}
-
-answered() { wc -l <"$tmp/statuses"; }
-more_answered() { [ "$(answered)" -ge "$enough" ]; }
-
-# some_more N: until so many more requests were answered
-some_more() {
-	enough=$(($(answered) + $1))
-	wait_for more_answered || die 'no answers'
-}
-
-# under_load NAME N COMMAND: nothing goes wrong, N times
-under_load() {
-	: >"$tmp/statuses"
-	rm -f "$tmp/enough"
-	load &
-	load_pid=$!
-	some_more 20
-	for n in $(seq "$2"); do
-		"$3"
-		some_more 100
-	done
-	: >"$tmp/enough"
-	wait "$load_pid"
-	is "$(sort "$tmp/statuses" | uniq -c | awk '{ print $2 }' | xargs)" \
-		'200 204' "$1: $(answered) requests" ||
-		diag "$(sort "$tmp/statuses" | uniq -c) $(tail -n 5 "$log")"
-}
 
 # ---- what happens to a server -----------------------------------------------
 
@@ -71,7 +28,7 @@ started_again() { [ "$(grep -c 'server started' "$log")" -gt "$starts" ]; }
 
 # the processes in the loops of spawn_processes
 end_processes() {
-	for group in $groups; do
+	for group in $spawned; do
 		pkill -TERM -P "$group"
 	done
 }
@@ -92,15 +49,7 @@ prepare() {
 	shift
 	settings "$@"
 	"start_$prepare_server"
-	rooms=$((${rooms:-0} + 1))
-	room=$(new_room "Room $rooms")
-	id=$(install "$room") || exit
-	token=$(t/sign-webhook.sh "$id" "$(control GET installations |
-		jq -r ".[] | select(.oauth_id == \"$id\").oauth_secret")" "$room")
-	control POST "rooms/$room/say" '{"message":"/echo hello"}' \
-		>"$tmp/answer"
-	control GET log | jq -r '[.[] | select(.direction == "out" and
-		.method == "POST")] | last.request_body' >"$tmp/webhook"
+	a_webhook
 }
 
 # restart SERVER COMMAND RELOAD: what a server and its processes go through
@@ -111,7 +60,7 @@ restart() {
 	}
 	prepare "$1"
 	under_load "$1: it reloads" 3 "$3"
-	[ -z "$groups" ] ||
+	[ -z "$spawned" ] ||
 		under_load "$1: processes are told to end" 3 end_processes
 	under_load "$1: the settings change" 1 change_settings
 	stop_server

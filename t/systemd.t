@@ -1,12 +1,14 @@
 #!/bin/sh
-# hipchat-courier.service: systemd finds no fault with it and, where a system
-# can be booted (root, and a kernel that lets root), it is at work there, as the
-# README says, beside an Apache outside.
+# hipchat-courier.service, hipchat@.socket and hipchat@.service: systemd finds no
+# fault with them and, where a system can be booted (root, and a kernel that lets
+# root), they are at work there, as the README says, beside an Apache and an
+# nginx outside.
 . t/lib/lib.sh
 . t/lib/courier.sh
+. t/lib/webservers.sh
 
 command -v systemd-analyze >/dev/null || {
-	skip 'hipchat-courier.service' 'no systemd-analyze here'
+	skip 'the units' 'no systemd-analyze here'
 	done_testing
 }
 
@@ -14,6 +16,7 @@ unit=hipchat-courier.service
 root=$tmp/root machine=${tmp##*.} groups='' boot_pid='' leader=''
 trap 'trap_status=$?
 	halt
+	stop_server
 	(exit "$trap_status")
 	clean_up' EXIT
 
@@ -72,6 +75,7 @@ boot() {
 		--link-journal=no --machine="hipchat-$machine" \
 		--directory="$root" --overlay-ro="/usr:$root/usr:/usr" \
 		--bind="$tmp/data:/var/lib/hipchat-cgi" \
+		--bind="$tmp/run:/run/hipchat-cgi" \
 		--system-call-filter="$calls" \
 		--boot systemd.unit=multi-user.target \
 		</dev/null >>"$tmp/nspawn.log" 2>&1 &
@@ -224,6 +228,38 @@ stopped() {
 	is "$(find "$root/etc/systemd" -name "$unit")" '' '... and it is gone'
 }
 
+# ---- FastCGI ----------------------------------------------------------------
+
+# follow LINE: what the README says after this line, without sudo
+follow() {
+	inside sh -ec "$(readme "$1" | sed 's/sudo //')" >"$tmp/out" 2>&1
+}
+
+echo_is() { inside systemctl show --value --property "$1" hipchat@echo; }
+restart_echo() { inside systemctl restart hipchat@echo; }
+
+sockets() {
+	command -v nginx >"$tmp/out" || {
+		skip 'hipchat@.socket' 'no nginx here'
+		return
+	}
+	stop_apache
+	readme 'For nginx, in its server { }:' >"$tmp/location"
+	run_nginx
+	ok 'systemctl link, enable --now' follow \
+		'the first request, four of each program (see hipchat@.service):'
+	http GET "$ADDON/capabilities"
+	is "$status" 200 '... the descriptor'
+	a_webhook
+	ok '... a webhook is answered' wait_for has_said "$room" hello hello
+	is "$(inside pgrep -c -P "$(echo_is MainPID)")" 4 \
+		'... by one of four processes'
+	under_load 'systemctl restart' 3 restart_echo
+	is "$(echo_is Result) $(inside journalctl -q -o cat -p warning \
+		-u 'hipchat@*')" 'success ' '... and all is well'
+}
+
+ready
 start_hipchatd
 start_apache
 room=$(new_room Units)
@@ -232,7 +268,9 @@ ok 'make install' make -s --no-print-directory install \
 	B="$B" DESTDIR="$root"
 sed "s|^ExecStart=/|ExecStart=$root/|" \
 	"$root/usr/local/share/hipchat-cgi/$unit" >"$tmp/$unit"
-is "$(systemd-analyze verify "$tmp/$unit" 2>&1)" '' 'systemd-analyze verify'
+cp "$root"/usr/local/share/hipchat-cgi/hipchat@.s* "$tmp/"
+is "$(systemd-analyze verify "$tmp/$unit" "$tmp"/hipchat@.s* 2>&1)" '' \
+	'systemd-analyze verify'
 if boot; then
 	enabled
 	[ "$tap_failed" = 0 ] || {
@@ -245,6 +283,7 @@ if boot; then
 	replaced
 	killed
 	stopped
+	sockets
 else
 	diag "no system can be booted here: $(cat "$tmp/nspawn.log")"
 fi

@@ -114,7 +114,7 @@ else
 	skip fcgid 'no mod_fcgid here'
 fi
 serve proxy spawn-fcgi 411
-nginx='\[error\] .*( is forbidden|too large body|failed \(2:)'
+nginx='\[error\] .*(too large body|failed \(2:)'
 serve nginx nginx 413 "$nginx"
 serve fcgiwrap fcgiwrap 413 "$nginx"
 serve lighttpd lighttpd 413 '\((server\.c|response\.c.*-> 413)'

@@ -7,7 +7,7 @@
 # and the programs say goes to $log.  With $prefix, such as /hipchat, the add-on
 # is below that.
 
-prefix='' server='' groups=''
+prefix='' server='' spawned=''
 
 # Debian's servers are there, which is not in an ordinary user's PATH.
 PATH=$PATH:/usr/sbin:/sbin
@@ -44,6 +44,7 @@ export HIPCHAT_CONFIG
 ready() {
 	find_apache
 	mkdir -p "$tmp/cgi-bin" "$tmp/run" "$tmp/apache/htdocs"
+	echo ours >"$tmp/apache/htdocs/index.html"
 	[ -d "$tmp/templates" ] || cp -R templates "$tmp/"
 	[ -e "$tmp/cgi-bin/echo" ] || cp "$B"/cgi-bin/* "$tmp/cgi-bin/"
 	log=$tmp/apache/error_log
@@ -66,7 +67,7 @@ spawn_processes() {
 	sh -e "$tmp/spawn.sh" >"$tmp/spawn.log" 2>&1 ||
 		die "spawn-fcgi: $(cat "$tmp/spawn.log")"
 	# awk ends each file's last line
-	groups=$(awk 1 "$tmp"/run/*.pid)
+	spawned=$(awk 1 "$tmp"/run/*.pid)
 }
 
 # end_group PID: a loop of the shell, and the process in it
@@ -78,10 +79,10 @@ end_group() {
 # stop_server: and all that it has started
 stop_server() {
 	[ -z "$server" ] || end "$server"
-	for group in $groups; do
+	for group in $spawned; do
 		end_group "$group"
 	done
-	server='' groups=''
+	server='' spawned=''
 	rm -rf "$tmp/run"
 	stop_apache
 }
@@ -160,16 +161,16 @@ start_fcgiwrap() {
 	spawn-fcgi -s "$tmp/run/fcgiwrap" -F 2 $(as_user -u) $(as_user -U) \
 		-P "$tmp/run/fcgiwrap.pid" -- "$(command -v fcgiwrap)" -f \
 		>"$tmp/spawn.log" 2>&1 || die "$(cat "$tmp/spawn.log")"
-	groups=$(cat "$tmp/run/fcgiwrap.pid")
+	spawned=$(cat "$tmp/run/fcgiwrap.pid")
 	readme 'to keep; instead of the second line, write:' >"$tmp/wrap"
 	readme 'For nginx, in its server { }:' |
 		sed -e "2r $tmp/wrap" -e 2d >"$tmp/location"
+	sed -i "2i fastcgi_param HIPCHAT_CONFIG $tmp/settings.conf;" \
+		"$tmp/location"
 	run_nginx
 }
 run_nginx() {
-	sed -i -e "s|\^(/(|^($prefix/(|" \
-		-e "2i fastcgi_param HIPCHAT_CONFIG $tmp/settings.conf;" \
-		"$tmp/location"
+	sed -i "s|\^(/(|^($prefix/(|" "$tmp/location"
 	write_conf() { nginx_conf; }
 	listen nginx -e "$log" -p "$tmp" -c "$tmp/server.conf"
 }
@@ -221,4 +222,61 @@ lighttpd_conf() {
 		server.errorlog = "$log"
 	END
 	cat "$tmp/location"
+}
+
+# ---- load -------------------------------------------------------------------
+
+# a_webhook: an installation in a new room, and $token and $tmp/webhook for it
+a_webhook() {
+	rooms=$((${rooms:-0} + 1))
+	room=$(new_room "Room $rooms")
+	id=$(install "$room") || exit
+	token=$(t/sign-webhook.sh "$id" "$(control GET installations |
+		jq -r ".[] | select(.oauth_id == \"$id\").oauth_secret")" "$room")
+	control POST "rooms/$room/say" '{"message":"/echo hello"}' \
+		>"$tmp/answer"
+	control GET log | jq -r '[.[] | select(.direction == "out" and
+		.method == "POST")] | last.request_body' >"$tmp/webhook"
+}
+
+# load: descriptors and webhooks, eight at a time, until $tmp/enough is there.
+# Each request has a connection of its own: one that is kept may end when a web
+# server restarts, whatever it serves.
+load() {
+	while [ ! -e "$tmp/enough" ]; do
+		curl -m 60 --no-progress-meter -Z --parallel-max 8 -H 'Connection: close' \
+			-o /dev/null -w '%{http_code}\n' \
+			"$ADDON/capabilities?[1-100]" \
+			--next -m 60 --no-progress-meter -H 'Connection: close' \
+			-o /dev/null -w '%{http_code}\n' \
+			-H "Authorization: JWT $token" -d "@$tmp/webhook" \
+			"$ADDON/echo?[1-50]" >>"$tmp/statuses" 2>&1
+	done
+}
+
+answered() { wc -l <"$tmp/statuses"; }
+more_answered() { [ "$(answered)" -ge "$enough" ]; }
+
+# some_more N: until so many more requests were answered
+some_more() {
+	enough=$(($(answered) + $1))
+	wait_for more_answered || die 'no answers'
+}
+
+# under_load NAME N COMMAND: nothing goes wrong, N times
+under_load() {
+	: >"$tmp/statuses"
+	rm -f "$tmp/enough"
+	load &
+	load_pid=$!
+	some_more 20
+	for n in $(seq "$2"); do
+		"$3"
+		some_more 100
+	done
+	: >"$tmp/enough"
+	wait "$load_pid"
+	is "$(sort "$tmp/statuses" | uniq -c | awk '{ print $2 }' | xargs)" \
+		'200 204' "$1: $(answered) requests" ||
+		diag "$(sort "$tmp/statuses" | uniq -c) $(tail -n 5 "$log")"
 }
