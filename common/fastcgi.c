@@ -182,8 +182,9 @@ accept_request(struct fastcgi *f, struct cgi *cgi)
 {
 	const int ret = FCGX_Accept_r(f->request);
 
+	/* one that has been shut down is always readable */
 	if (ret == -EAGAIN)
-		return FASTCGI_IDLE;
+		return f->leaving ? FASTCGI_END : FASTCGI_IDLE;
 	if (ret != 0) {
 		errno = -ret;
 		log_errno("FastCGI", "accepting");

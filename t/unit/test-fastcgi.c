@@ -426,6 +426,42 @@ test_retirement(void)
 	finish(&p);
 }
 
+/* Who has the socket for itself answers what waits, and refuses the rest. */
+static void
+test_own_socket(void)
+{
+	struct bytes bytes = { NULL, 0, 0 };
+	struct fcgi_answer first = { .complete = false },
+			   second = { .complete = false };
+	struct fcgi_request req;
+	struct process p;
+	int fd, waiting;
+
+	prepare(&p, "capabilities");
+	add_setting(&p, "HIPCHAT_MAX_REQUESTS", "1");
+	add_setting(&p, "HIPCHAT_OWN_SOCKET", "yes");
+	ask(&req, "GET", "/capabilities");
+	fcgi_encode(&req, &bytes);
+	fd = fcgi_dial(&p.place);
+	waiting = fcgi_dial(&p.place);
+	fcgi_send(fd, bytes.p, bytes.len);
+	fcgi_send(waiting, bytes.p, bytes.len);
+	start(&p);
+	ok(fcgi_receive(fd, &first) && fcgi_status(&first.out) == 200,
+	    "HIPCHAT_OWN_SOCKET: the last request");
+	close(fd);
+	ok(fcgi_receive(waiting, &second) && fcgi_status(&second.out) == 200,
+	    "HIPCHAT_OWN_SOCKET: and the one that waits");
+	close(waiting);
+	is_over(&p, "", "HIPCHAT_OWN_SOCKET");
+	is_int(fcgi_dial(&p.place), -1, "HIPCHAT_OWN_SOCKET: then nobody");
+	fcgi_answer_free(&first);
+	fcgi_answer_free(&second);
+	fcgi_free(&req);
+	bytes_free(&bytes);
+	finish(&p);
+}
+
 /* ---- settings ---- */
 
 static void
@@ -642,6 +678,7 @@ main(void)
 	test_idle_signal(SIGUSR1, "USR1");
 	test_busy_signal();
 	test_retirement();
+	test_own_socket();
 	test_mixed_settings();
 	test_changed_settings();
 	test_changed_program();
