@@ -14,6 +14,7 @@ set -eu
 
 # PURPOSE  KIND  WHAT  and its package on Debian, Fedora and Alpine.
 # a|b is one of the two; apache2-bin and httpd-core contain no system service.
+# Debian's nginx, lighttpd and fcgiwrap do: see without_services.
 needs='
 build command cc                 gcc                  gcc                gcc
 build command make               make                 make               make
@@ -32,6 +33,13 @@ test  command jq                 jq                   jq                 jq
 test  command prove              perl                 perl-Test-Harness  perl-utils
 test  command openssl            openssl              openssl            openssl
 test  command strace             strace               strace             strace
+test  command nginx              nginx                nginx              nginx
+test  command lighttpd           lighttpd             lighttpd           lighttpd
+test  command fcgiwrap           fcgiwrap             fcgiwrap           fcgiwrap
+test  command spawn-fcgi         spawn-fcgi           spawn-fcgi         spawn-fcgi
+test  module  fcgid              libapache2-mod-fcgid mod_fcgid          -
+test  module  proxy_fcgi         apache2-bin          httpd-core         apache2-proxy
+test  command pgrep              procps               procps-ng          procps
 test  command systemd-analyze    systemd              systemd            -
 test  command systemd-nspawn     systemd-container    systemd-container  -
 asan  library libasan.so         gcc                  libasan            -
@@ -65,6 +73,8 @@ there() {
 		$cc -E - ;;
 	# the compiler prints a bare name when it does not find the file
 	library) [ -e "$($cc -print-file-name="$2")" ] ;;
+	module) find /usr/lib/apache2 /usr/lib*/httpd -name "mod_$2.so" |
+		grep . ;;
 	runtime) ls "$(clang -print-resource-dir)"/lib/*/"$2"* ;;
 	esac >/dev/null 2>&1
 }
@@ -115,13 +125,47 @@ if [ -n "$sudo" ] && ! command -v sudo >/dev/null; then
 	exit 1
 fi
 
+# without_services COMMAND [ARGUMENT…]: Debian starts a web server when it is
+# installed, and at each boot.  The first a policy-rc.d can forbid, which belongs
+# to whoever has one already; the second, systemctl takes back.
+without_services() {
+	[ $column = 1 ] || {
+		$sudo "$@"
+		return
+	}
+	# shellcheck disable=SC2016 # it is the inner shell that expands them
+	$sudo sh -c '
+		policy=/usr/sbin/policy-rc.d rc=0 units=
+		[ -e $policy ] || {
+			trap "rm -f $policy" EXIT
+			trap "exit 1" HUP INT TERM
+			cat >$policy <<-END
+				#!/bin/sh
+				case \$1 in
+				nginx* | lighttpd* | fcgiwrap*) exit 101 ;;
+				esac
+			END
+			chmod 755 $policy
+		}
+		"$@" || rc=$?
+		for server in nginx lighttpd fcgiwrap; do
+			case " $* " in *" $server "*) ;; *) continue ;; esac
+			for unit in /lib/systemd/system/$server[.-]*; do
+				units="$units ${unit##*/}"
+			done
+		done
+		[ -z "$units" ] || systemctl --quiet disable $units
+		exit $rc' sh "$@"
+}
+
 echo "Missing; DEPS=no leaves them alone.  Installing, by"
 echo "	${sudo:+$sudo }$install $packages"
+[ $column != 1 ] || echo "No service is started by that, now or at a boot."
 # unquoted, as they are several words each
 # shellcheck disable=SC2086
 {
 	$sudo $update
-	$sudo $install $packages
+	without_services $install $packages
 }
 
 left=$(missing $column)
