@@ -10,7 +10,8 @@ FUZZERS	:= $(patsubst t/fuzz/%.c,$B/fuzz/%,$(wildcard t/fuzz/*.c))
 $(TESTS):		LIBS = -lcurl -ldb $(CORE)
 $(EXAMPLES):		LIBS = -lcurl -ldb $(CORE)
 $(BENCHES):		LIBS = -static
-$B/t/bench/echo-direct $B/t/bench/feed: LIBS = -lcurl -ldb $(CORE)
+LINKED	= $(patsubst %,$B/t/bench/%,echo-direct feed fill)
+$(LINKED): LIBS = -lcurl -ldb $(CORE)
 
 $B/t/%: $B/obj/t/%.o $B/libdaemons.a $B/libhipchat.a
 	@mkdir -p $(@D)
@@ -46,8 +47,7 @@ $B/t/bench/%: $B/obj/t/bench/%.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
 
-$B/t/bench/echo-direct $B/t/bench/feed: $B/t/bench/%: $B/obj/t/bench/%.o \
-    $B/libhipchat.a
+$(LINKED): $B/t/bench/%: $B/obj/t/bench/%.o $B/libhipchat.a
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
 

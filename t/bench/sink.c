@@ -5,11 +5,12 @@
  *
  * Listens on 127.0.0.1 (port 0: a free one) and prints its URL.  Whatever ends
  * with /capabilities is a capabilities document, whatever ends with
- * /oauth/token grants a token, and any other POST is a notification: it is
- * answered 204 and appended to the log as a line of RECORD bytes, the time in
- * microseconds and the message, padded with blanks.  The stand-in HipChat
- * (t/hipchatd) checks and keeps all that it gets, which takes longer than a
- * delivery.
+ * /oauth/token grants a token, /installable/ID is the document of an
+ * installation whose secret is "secret", and any other POST is a notification:
+ * it is answered 204 and appended to the log as a line of RECORD bytes, the
+ * time in microseconds and the message, padded with blanks.  The stand-in
+ * HipChat (t/hipchatd) checks and keeps all that it gets, which takes longer
+ * than a delivery.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -80,6 +81,8 @@ is_for(const char *request, const char *path)
 static void
 answer(const struct sink *sink, int fd, const char *request, const char *body)
 {
+	static const char installable[] = "GET /installable/";
+	const char *id = request + strlen(installable);
 	char json[512] = "", text[1024];
 	int len;
 
@@ -92,6 +95,10 @@ answer(const struct sink *sink, int fd, const char *request, const char *body)
 	else if (is_for(request, "/oauth/token"))
 		snprintf(json, sizeof(json),
 		    "{\"access_token\":\"token\",\"expires_in\":3600}");
+	else if (strncmp(request, installable, strlen(installable)) == 0)
+		snprintf(json, sizeof(json),
+		    "{\"oauthId\":\"%.*s\",\"oauthSecret\":\"secret\"}",
+		    (int)strcspn(id, " "), id);
 	else
 		record(sink, body);
 	if (*json != '\0')
