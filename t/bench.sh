@@ -1,233 +1,328 @@
 #!/bin/sh
-# t/bench.sh - what a request costs, as a ratio to the least that it could cost,
-# and what a message costs, as a ratio to what it would cost without the outbox
+# t/bench.sh - what a request costs, under each web server and way of running
+# the programs, as a ratio to the least that a CGI program could cost
 #
-# One private Apache (event, mod_cgid) serves a static file, the floor (the
-# smallest possible CGI program, linked statically), the add-on, and
-# /echo-direct, an /echo that calls HipChat before it answers.  wrk loads them
-# in turn, in short rounds, and the median of the rounds counts, since a
+# One private Apache (event) serves a static file, the floor (the smallest
+# possible CGI program, linked statically, by mod_cgid), and the add-on several
+# times: as CGI programs, by mod_fcgid, by mod_proxy_fcgi, and the descriptor
+# out of its cache.  A lighttpd serves the add-on by its own FastCGI.  wrk loads
+# them in turn, in short rounds, and the median of the rounds counts, since a
 # machine has other things to do.  Absolute numbers depend on the machine;
 # compare the ratios.
 #
-# Then spend.c runs echo and echo-direct without Apache, and accounts for the
-# CPU time and memory that they take, the courier's included.
+# CPU time is that of the web server and of all that it starts, the courier's
+# included, until what was acknowledged is delivered; neither wrk's nor
+# HipChat's.
 #
 # Webhooks are signed, and every client has an installation of its own, because
-# the courier has one request in flight for each.  No number makes it fail; a
-# message that is acknowledged and does not arrive does.
+# the courier has one request in flight for each.  Installations and removals
+# are proved by a sink (t/bench/sink.c).  No number makes this fail; a message
+# that is acknowledged and does not arrive does.
 #
-#	ROUNDS=9 DURATION=1 CLIENTS=8 MESSAGES=400 t/bench.sh
+#	ROUNDS=5 DURATION=1 CLIENTS=8 STORED=40000 t/bench.sh
 . t/lib/lib.sh
 . t/lib/courier.sh
 . t/bench/tools.sh
-rounds=${ROUNDS:-9} seconds=${DURATION:-1} clients=${CLIENTS:-8}
-messages=${MESSAGES:-400}
+rounds=${ROUNDS:-5} seconds=${DURATION:-1} clients=${CLIENTS:-8}
+stored=${STORED:-40000} # removals take away from these
 
-# What a slow HipChat takes to answer, in ms
-delay=50
-
-# ---- tools ------------------------------------------------------------------
-
-# How many messages have reached HipChat
-reached() { control GET rooms | jq '[.[].messages] | add'; }
-
-# The outbox of Apache's programs, for queued()
+# The outbox of the servers' programs, for queued()
 box=$tmp/data
 
-slow_hipchat() {
-	control POST faults "{\"route\":\"notification\",\"fault\":\"delay\",
-		\"ms\":$delay,\"count\":-1}" >"$tmp/out"
-}
-quick_hipchat() { control DELETE faults; }
+# ---- servers ----------------------------------------------------------------
 
-# load URL-PATH [FILE…]: one round, of webhooks if there are files; wrk's output
-# goes to $tmp/wrk.
-load() {
-	load_url=$ADDON/$1
-	shift
-	[ $# = 0 ] || set -- -s t/bench/echo.lua -- "$@"
-	wrk -t 2 -c "$clients" -d "${seconds}s" "$load_url" "$@" \
-		>"$tmp/wrk" 2>&1 || die "wrk: $(cat "$tmp/wrk")"
-	! grep -E 'Non-2xx|Socket errors' "$tmp/wrk" >&2 ||
-		die "requests failed; Apache's error log ends:
-$(tail -n 5 "$tmp/apache/error_log")"
-}
-per_second() { awk '/^Requests\/sec/ { print $2 }' "$tmp/wrk"; }
-requests() { awk '/requests in/ { print $1 }' "$tmp/wrk"; }
+programs='capabilities echo installed uninstalled'
+each='(capabilities|echo|installed|uninstalled)'
 
+# For start_apache: the add-on once more, below /cached/, /fcgid/ and /proxy/
+fastcgi_apache() {
+	find_apache
+	for module in cache cache_socache socache_shmcb fcgid proxy proxy_fcgi; do
+		echo "LoadModule ${module}_module $apache_modules/mod_$module.so"
+	done
+	cat <<-END
+		ScriptAlias /floor "$tmp/bench/floor"
+		<Directory "$tmp/bench">
+			Require all granted
+		</Directory>
+
+		CacheEnable socache "/cached/"
+		CacheSocache shmcb
+		ScriptAliasMatch "^/cached/$each" "$tmp/cgi-bin/\$1"
+		<Location "/cached/">
+			SetEnv HIPCHAT_BASE_URL http://127.0.0.1
+		</Location>
+
+		FcgidIPCDir "$tmp/apache/fcgid"
+		FcgidProcessTableFile "$tmp/apache/fcgid_shm"
+		FcgidMaxProcessesPerClass 16
+		FcgidMaxProcesses 64
+		FcgidSpawnScoreUpLimit 1000
+		FcgidMaxRequestLen 1048576
+		FcgidIOTimeout 120
+		AliasMatch "^/fcgid/$each" "$tmp/cgi-bin/\$1"
+		<Location "/fcgid/">
+			SetHandler fcgid-script
+			Options ExecCGI
+		</Location>
+	END
+	for program in $programs; do
+		cat <<-END
+			Alias "/proxy/$program" "$tmp/cgi-bin/$program"
+			<Location "/proxy/$program">
+				SetHandler "proxy:unix:$tmp/$program.socket|fcgi://localhost"
+			</Location>
+		END
+	done
+}
+
+# Four processes of each program, for mod_proxy_fcgi
+start_fastcgi() {
+	for program in $programs; do
+		spawn-fcgi -s "$tmp/$program.socket" -M 666 -F 4 \
+			-P "$tmp/$program.pids" ${apache_user:+-u "$apache_user"} \
+			-- "$tmp/cgi-bin/$program" >"$tmp/spawn.log" 2>&1 ||
+			die "$(cat "$tmp/spawn.log")"
+		server_pids="$server_pids $(cat "$tmp/$program.pids")"
+	done
+}
+
+# lighttpd [CONFIGURATION]: sets $lighttpd_url
+start_lighttpd() {
+	lighttpd_port=$(free_port)
+	{
+		cat <<-END
+			server.modules = ( "mod_fastcgi" )
+			server.document-root = "$tmp/apache/htdocs"
+			server.bind = "127.0.0.1"
+			server.port = $lighttpd_port
+			server.errorlog = "$tmp/lighttpd.log"
+			server.max-keep-alive-requests = 1000000
+		END
+		[ -z "${apache_user:-}" ] ||
+			echo "server.username = \"$apache_user\""
+		for program in $programs; do
+			cat <<-END
+				fastcgi.server += ( "/$program" => ((
+					"socket" => "$tmp/lighttpd.$program",
+					"bin-path" => "$tmp/cgi-bin/$program",
+					"bin-environment" => (
+						"HIPCHAT_CONFIG" => "$no_settings",
+						"HIPCHAT_DATA_DIR" => "$tmp/data",
+						"HIPCHAT_TEMPLATE_DIR" => "$tmp/templates",
+						"HIPCHAT_ALLOWED_HOSTS" => "$HIPCHAT"
+					),
+					"check-local" => "disable",
+					"max-procs" => 2
+				)))
+			END
+		done
+	} >"$tmp/lighttpd.conf"
+	touch "$tmp/lighttpd.log"
+	[ -z "${apache_user:-}" ] || chown "$apache_user" "$tmp/lighttpd.log"
+	setsid lighttpd -D -f "$tmp/lighttpd.conf" \
+		>>"$tmp/lighttpd.log" 2>&1 </dev/null &
+	lighttpd_pid=$!
+	server_pids="$server_pids $lighttpd_pid"
+	lighttpd_url=http://127.0.0.1:$lighttpd_port
+	wait_for curl -s -o "$tmp/out" "$lighttpd_url/" ||
+		die "lighttpd did not start: $(cat "$tmp/lighttpd.log")"
+}
 # ---- one round of each ------------------------------------------------------
 
-# plain NAME PATH
-plain() {
-	load "$2"
-	note "$1" "$(per_second)"
+# measure NAME URL [WRK-ARGUMENT…]
+measure() {
+	measure_name=$1 measure_cpu=$(spent)
+	shift
+	load "$@"
+	note "$measure_name" "$(per_second)"
+	note "$measure_name.p50" "$(percentile 50)"
+	note "$measure_name.p99" "$(percentile 99)"
+	note "$measure_name.refused" "$(refused)"
+	note "$measure_name.unanswered" "$(unanswered)"
+	[ "${measure_waits:-}" = '' ] || "$measure_waits"
+	note "$measure_name.cpu" "$(calculate '(a[1] - a[2]) / 1000 / a[3]' \
+		"$(spent)" "$measure_cpu" "$(requests)")"
 }
 
-# echo_round SUFFIX: acknowledged, and delivered during the round and after it
-echo_round() {
-	round_before=$(reached) round_start=$(uptime)
-	load echo "$tmp"/webhooks/*
-	round_end=$(uptime) round_queued=$(queued) round_now=$(reached)
-	note "echo$1" "$(per_second)"
-	note "queued$1" "$round_queued"
-	note "delivered$1" "$(calculate '(a[2] - a[1]) / (a[4] - a[3])' \
-		"$round_before" "$round_now" "$round_start" "$(uptime)")"
-	[ -z "$1" ] || quick_hipchat
+# delivered: see how much of the webhooks is delivered now, and wait for the
+# rest
+delivered() {
+	delivered_now=$(reached)
+	note "$measure_name.delivered" \
+		"$(calculate '(a[2] - a[1]) / (a[4] - a[3])' "$echo_before" \
+			"$delivered_now" "$echo_start" "$(uptime)")"
 	wait_for nothing_queued || die "still queued: $(queued)"
-	note "drain$1" "$(calculate 'a[2] - a[1]' "$round_end" "$(uptime)")"
-	round_now=$(reached)
-	[ $((round_now - round_before)) -ge "$(requests)" ] ||
-		die "of $(requests) messages, $((round_now - round_before)) arrived"
+	delivered_now=$(reached)
+	[ $((delivered_now - echo_before)) -ge \
+		$(($(requests) - $(refused) - $(unanswered))) ] ||
+		die "of $(requests) messages, $((delivered_now - echo_before)) arrived"
 }
 
-# direct_round SUFFIX: acknowledged is delivered
-direct_round() {
-	load echo-direct "$tmp"/webhooks/*
-	note "direct$1" "$(per_second)"
+# echo_round NAME URL
+echo_round() {
+	echo_before=$(reached) echo_start=$(uptime) measure_waits=delivered
+	measure "$1" "$2" -s t/bench/echo.lua -- "$tmp"/webhooks/*
+	measure_waits=''
 }
 
-# spend NAME PROGRAM: CPU time per message, in µs, and peak memory, in KiB
-spend() {
-	env -i PATH="$PATH" GATEWAY_INTERFACE=CGI/1.1 REQUEST_METHOD=POST \
-		SERVER_PROTOCOL=HTTP/1.1 SCRIPT_NAME=/echo QUERY_STRING= \
-		CONTENT_TYPE=application/json HIPCHAT_DATA_DIR="$apart/own" \
-		HIPCHAT_ALLOWED_HOSTS="$HIPCHAT" HIPCHAT_COURIER_IDLE=1 \
-		"$B/t/bench/spend" "$messages" "$clients" "$2" \
-		"$tmp"/webhooks/* >"$tmp/out" 2>"$tmp/spend.log" ||
-		die "$2 failed: $(tail -n 3 "$tmp/spend.log")"
-	read -r spend_us spend_left spend_kib spend_left_kib <"$tmp/out"
-	note "$1.program" "$(calculate 'a[1] / a[2]' "$spend_us" "$messages")"
-	note "$1.left" "$(calculate 'a[1] / a[2]' "$spend_left" "$messages")"
-	note "$1.us" "$(calculate '(a[1] + a[2]) / a[3]' "$spend_us" \
-		"$spend_left" "$messages")"
-	note "$1.kib" "$spend_kib"
-	note "$1.left_kib" "$spend_left_kib"
+install_round() {
+	measure "$1" "$2" -s t/bench/installs.lua -- install "$sink_url" \
+		"$1-$round"
+}
+
+removed=0
+remove_round() {
+	measure "$1" "$2" -s t/bench/installs.lua -- remove "$sink_url" "$removed"
+	removed=$((removed + $(awk '/^used/ { print $2 }' "$tmp/wrk")))
+	[ "$removed" -le "$stored" ] || die 'STORED is not enough'
+}
+
+# reload_round NAME URL: Apache is restarted gracefully in the middle
+reload_round() {
+	(
+		sleep "$seconds"
+		graceful
+	) &
+	reload_pid=$!
+	seconds=$((2 * seconds)) measure "$1" "$2"
+	wait "$reload_pid"
+}
+
+# warm URL [WRK-ARGUMENT…]: mod_fcgid starts a process when a request has waited
+# for a second, so it takes more clients to get enough of them for these.
+warm() {
+	for warm_try in 1 2 3; do
+		clients=$((3 * clients)) load "$@"
+	done
+}
+
+# resident: the memory of lighttpd's FastCGI processes together, in MB, what
+# they share with others divided; and how many they are
+resident() {
+	for resident_pid in $(pgrep -s "$lighttpd_pid"); do
+		[ "$resident_pid" = "$lighttpd_pid" ] ||
+			cat "/proc/$resident_pid/smaps_rollup"
+	done | awk '/^Pss:/ { kib += $2; n++ }
+		END { printf "%.1f %d\n", kib / 1024, n }'
 }
 
 # ---- set up -----------------------------------------------------------------
 
-# install N: into a room of its own; its webhook becomes $tmp/webhooks/N, the
-# Authorization header on the first line, zeros where a number is to go
-install() {
-	install_room=$(control POST rooms "{\"name\":\"Bench $1\"}" |
-		jq -er .id) || die 'no room'
-	control POST install "{\"url\":\"$ADDON/capabilities\",
-		\"room_id\":$install_room}" >"$tmp/answer"
-	install_id=$(jq -er .oauth_id "$tmp/answer") ||
-		die "not installed: $(cat "$tmp/answer")"
-	install_secret=$(jq -r .oauth_secret "$tmp/answer")
-	{
-		echo "JWT $(t/sign-webhook.sh "$install_id" \
-			"$install_secret" "$install_room")"
-		cat <<-WEBHOOK
-			{"event":"room_message","item":{"message":{
-			"date":"2016-05-26T15:32:43.700609+00:00","from":{
-			"id":351107,"mention_name":"Ada","name":"Ada"},
-			"id":"bench-0000000000000000","mentions":[],
-			"message":"/echo hello world","type":"message"},
-			"room":{"id":$install_room,"name":"Bench $1",
-			"privacy":"public"}},"oauth_client_id":"$install_id",
-			"webhook_id":4965523}
-		WEBHOOK
-	} >"$tmp/webhooks/$1"
-}
-
-mkdir "$tmp/bench" "$tmp/webhooks"
-# Before ext4 without a journal makes a file, it looks through all inodes that
-# were recently deleted in the block group.  So find another group, with a
-# directory of a new name in one that is marked as the top of a hierarchy.
-apart=$tmp/${tmp##*.}
-chattr +T "$tmp" 2>/dev/null || :
-mkdir "$apart"
-mkdir -m 700 "$apart/data" "$apart/own"
-rmdir "$tmp/data"
-ln -s "$apart/data" "$tmp/data"
-cp "$B/t/bench/floor" "$B/t/bench/echo-direct" "$tmp/bench/"
-cat >"$tmp/extra.conf" <<-END
-	ScriptAlias /floor "$tmp/bench/floor"
-	ScriptAlias /echo-direct "$tmp/bench/echo-direct"
-	<Directory "$tmp/bench">
-		Require all granted
-		CGIPassAuth On
-		SetEnv HIPCHAT_DATA_DIR "$tmp/data"
-	</Directory>
-	END
+mkdir "$tmp/bench"
+cp "$B/t/bench/floor" "$tmp/bench/"
+data_apart
 start_hipchatd
-start_apache event
-control POST settings '{"rate_limit":0,"flood_limit":0}' >"$tmp/out"
+start_sink sink
+HIPCHAT="$HIPCHAT $sink_url"
+"$B/t/bench/fill" "$tmp/data" "$stored" "$sink_url"
+fastcgi_apache >"$tmp/extra.conf"
+[ -z "${apache_user:-}" ] || chown -R "$apache_user" "$apart/data"
+[ -z "${apache_user:-}" ] || chmod 777 "$tmp"
+accounted start_apache event
+accounted start_fastcgi
+accounted start_lighttpd
+HIPCHAT=${HIPCHAT% *}
 curl -sS -o "$tmp/apache/htdocs/static.json" "$ADDON/capabilities"
-for client in $(seq "$clients"); do
-	install "$client"
-done
-# and without Apache, whose user may be another one
-cp -R "$tmp/data/installations" "$tmp/data/tokens" "$apart/own/"
+clients "$clients"
 
 # ---- measure ----------------------------------------------------------------
 
+progress 'warming up'
+warm "$ADDON/fcgid/capabilities"
+warm "$ADDON/fcgid/echo" -s t/bench/echo.lua -- "$tmp"/webhooks/*
+warm "$ADDON/fcgid/installed" -s t/bench/installs.lua -- install "$sink_url" warm
+warm "$ADDON/fcgid/uninstalled" -s t/bench/installs.lua -- \
+	remove "$sink_url" "$stored"
 for round in $(seq "$rounds"); do
 	progress "round $round of $rounds"
-	plain static static.json
-	plain floor floor
-	plain capabilities capabilities
-	echo_round ''
-	direct_round ''
-	slow_hipchat
-	echo_round .slow
-	slow_hipchat
-	direct_round .slow
-	quick_hipchat
+	measure static "$ADDON/static.json"
+	measure floor "$ADDON/floor"
+	measure capabilities.cgi "$ADDON/capabilities"
+	measure capabilities.fcgid "$ADDON/fcgid/capabilities"
+	measure capabilities.proxy "$ADDON/proxy/capabilities"
+	measure capabilities.lighttpd "$lighttpd_url/capabilities"
+	measure capabilities.cached "$ADDON/cached/capabilities"
+	echo_round echo.cgi "$ADDON/echo"
+	echo_round echo.fcgid "$ADDON/fcgid/echo"
+	echo_round echo.proxy "$ADDON/proxy/echo"
+	echo_round echo.lighttpd "$lighttpd_url/echo"
+	install_round installed.cgi "$ADDON/installed"
+	install_round installed.fcgid "$ADDON/fcgid/installed"
+	install_round installed.lighttpd "$lighttpd_url/installed"
+	remove_round uninstalled.cgi "$ADDON/uninstalled"
+	remove_round uninstalled.fcgid "$ADDON/fcgid/uninstalled"
+	remove_round uninstalled.lighttpd "$lighttpd_url/uninstalled"
 done
-for round in 1 2 3; do
-	progress "CPU time, round $round of 3"
-	spend echo "$tmp/cgi-bin/echo"
-	spend direct "$tmp/bench/echo-direct"
-	slow_hipchat
-	spend echo.slow "$tmp/cgi-bin/echo"
-	spend direct.slow "$tmp/bench/echo-direct"
-	quick_hipchat
+for round in 1 2; do
+	progress "graceful restart $round of 2"
+	reload_round reload.proxy "$ADDON/proxy/capabilities"
+	reload_round reload.fcgid "$ADDON/fcgid/capabilities"
 done
+resident >"$tmp/resident"
 progress
 
 # ---- report -----------------------------------------------------------------
 
-# row TITLE NAME [TARGET]: requests per second
+total() { awk '{ n += $1 } END { print n + 0 }' "$tmp/$1.rounds"; }
+
+# row TITLE NAME [TARGET]: the ratio to the floor should be that
 row() {
-	line "$1" "$(calculate 'sprintf("%.1f", a[1])' "$(median "$2")")" \
-		"$(ratio "$2" floor)" "${3:-}"
+	row_ratio=$(ratio "$2" floor)
+	printf '%-26s%7.0f%7.2f  %-6s%7.3f%7.2f%7.1f%6s%6s\n' "$1" "$(median "$2")" \
+		"$row_ratio" "$(target "$row_ratio" "${3:-}")" \
+		"$(median "$2.cpu")" "$(median "$2.p50")" "$(median "$2.p99")" \
+		"$(total "$2.refused")" "$(total "$2.unanswered")"
 }
 
-# cost TITLE NAME BASELINE [TARGET]: CPU time of a message
-cost() {
-	line "$1" "$(calculate 'sprintf("%.2f", a[1] / 1000)' \
-		"$(median "$2")")" "$(ratio "$2" "$3")" "${4:-}"
+# target VALUE [TARGET]: with a mark if that is missed
+target() {
+	[ -z "${2:-}" ] ||
+		awk -v value="$1" -v target="$2" \
+			'BEGIN { print target (value < target ? " !" : "") }'
 }
 
-echo "$clients clients, median of $rounds rounds of $seconds s"
-echo
-line '' 'per second' 'to floor' target
+# delivered_row NAME: as many as were acknowledged
+delivered_row() {
+	delivered_ratio=$(ratio "$1.delivered" "$1")
+	printf '%-26s%7.0f  %s\n' '    meanwhile delivered' \
+		"$(median "$1.delivered")" \
+		"$delivered_ratio $(calculate 'a[1] < 0.9 ? "of these  !" : "of these"' "$delivered_ratio")"
+}
+
+cat <<END
+$clients clients, median of $rounds rounds of $seconds s
+
+                          per s     to target    CPU    p50    p99  not    no
+                                 floor            ms     ms     ms  2xx answer
+END
 row 'a static file' static
-row 'the floor: a CGI program in C' floor
-row 'GET /capabilities' capabilities 0.85
-row 'POST /echo: acknowledged' echo 0.55
-row '  meanwhile delivered' delivered 'as many'
-line '  queued at the end of the round' "$(median queued)"
-line '  until these are delivered, s' "$(median drain)"
-row 'POST /echo-direct' direct
-echo "while HipChat takes $delay ms:"
-row '  POST /echo: acknowledged' echo.slow
-row '    meanwhile delivered' delivered.slow
-row '  POST /echo-direct' direct.slow
+row 'the floor: CGI in C' floor
+echo 'GET /capabilities'
+row '  CGI' capabilities.cgi 0.85
+row '  mod_fcgid' capabilities.fcgid 6
+row '    graceful restarts' reload.fcgid
+row '  mod_proxy_fcgi' capabilities.proxy 6
+row '    graceful restarts' reload.proxy
+row '  lighttpd FastCGI' capabilities.lighttpd 10
+row "  Apache's cache" capabilities.cached \
+	"$(calculate 'sprintf("%.1f", 0.8 * a[1])' "$(ratio static floor)")"
+echo 'POST /echo, durable'
+row '  CGI' echo.cgi 0.60
+delivered_row echo.cgi
+row '  mod_fcgid' echo.fcgid 2.4
+delivered_row echo.fcgid
+row '  mod_proxy_fcgi' echo.proxy 2.4
+delivered_row echo.proxy
+row '  lighttpd FastCGI' echo.lighttpd 3
+delivered_row echo.lighttpd
+for program in installed uninstalled; do
+	echo "/$program"
+	row '  CGI' "$program.cgi"
+	row '  mod_fcgid' "$program.fcgid"
+	row '  lighttpd FastCGI' "$program.lighttpd"
+done
 echo
-line 'CPU time of a message' ms 'to direct' target
-cost 'echo and courier' echo.us direct.us 0.25
-cost '  echo' echo.program direct.us
-cost '  courier' echo.left direct.us
-cost 'echo-direct' direct.us direct.us
-echo "while HipChat takes $delay ms:"
-cost '  echo and courier' echo.slow.us direct.slow.us 0.25
-cost '  echo-direct' direct.slow.us direct.slow.us
-echo
-line 'peak memory' KiB
-line 'echo' "$(median echo.kib)"
-line 'courier' "$(median echo.slow.left_kib)"
-line 'echo-direct' "$(median direct.kib)"
+read -r resident_mb resident_n <"$tmp/resident"
+printf '%s  %s\n' "8 FastCGI processes, 2 of each program, $resident_n in all:" \
+	"$resident_mb MB"
