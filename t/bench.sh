@@ -76,18 +76,7 @@ fastcgi_apache() {
 	done
 }
 
-# Four processes of each program, for mod_proxy_fcgi
-start_fastcgi() {
-	for program in $programs; do
-		spawn-fcgi -s "$tmp/$program.socket" -M 666 -F 4 \
-			-P "$tmp/$program.pids" ${apache_user:+-u "$apache_user"} \
-			-- "$tmp/cgi-bin/$program" >"$tmp/spawn.log" 2>&1 ||
-			die "$(cat "$tmp/spawn.log")"
-		server_pids="$server_pids $(cat "$tmp/$program.pids")"
-	done
-}
-
-# lighttpd [CONFIGURATION]: sets $lighttpd_url
+# start_lighttpd: sets $lighttpd_url
 start_lighttpd() {
 	lighttpd_port=$(free_port)
 	{
@@ -200,9 +189,10 @@ warm() {
 # resident: the memory of lighttpd's FastCGI processes together, in MB, what
 # they share with others divided; and how many they are
 resident() {
-	for resident_pid in $(pgrep -s "$lighttpd_pid"); do
-		[ "$resident_pid" = "$lighttpd_pid" ] ||
+	for resident_pid in $(pgrep -P "$lighttpd_pid"); do
+		for resident_pid in "$resident_pid" $(pgrep -P "$resident_pid"); do
 			cat "/proc/$resident_pid/smaps_rollup"
+		done
 	done | awk '/^Pss:/ { kib += $2; n++ }
 		END { printf "%.1f %d\n", kib / 1024, n }'
 }
@@ -220,7 +210,9 @@ fastcgi_apache >"$tmp/extra.conf"
 [ -z "${apache_user:-}" ] || chown -R "$apache_user" "$apart/data"
 [ -z "${apache_user:-}" ] || chmod 777 "$tmp"
 accounted start_apache event
-accounted start_fastcgi
+for program in $programs; do
+	accounted start_fastcgi "$program" "$tmp/$program.socket" 4
+done
 accounted start_lighttpd
 HIPCHAT=${HIPCHAT% *}
 curl -sS -o "$tmp/apache/htdocs/static.json" "$ADDON/capabilities"

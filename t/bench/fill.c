@@ -32,8 +32,9 @@ create(const char *path)
 	check(path, db_create(&db, NULL, 0));
 	check(path, db->set_flags(db, DB_CHKSUM));
 	check(path, db->set_pagesize(db, 4096));
-	check(path, db->open(db, NULL, path, NULL, DB_BTREE,
-		DB_CREATE | DB_EXCL, 0600));
+	check(path,
+	    db->open(db, NULL, path, NULL, DB_BTREE, DB_CREATE | DB_EXCL,
+		0600));
 	return db;
 }
 
@@ -41,7 +42,8 @@ static void
 make(struct installation *inst, long number, const char *hipchat)
 {
 	*inst = (struct installation){ .oauth_secret = "secret",
-		.group_id = 1, .installed = 1500000000 };
+		.group_id = 1,
+		.installed = 1500000000 };
 	snprintf(inst->oauth_id, sizeof(inst->oauth_id), "fill-%06ld", number);
 	snprintf(inst->capabilities_url, STORE_URL_MAX, "%s/capabilities",
 	    hipchat);

@@ -149,6 +149,14 @@ accounted() {
 # The servers that a part of the benchmark has started, the HipChats apart
 server_pids='' sink_pid=''
 
+# start_fastcgi PROGRAM SOCKET N: that many processes
+start_fastcgi() {
+	spawn-fcgi -s "$2" -M 666 -F "$3" -P "$tmp/spawned" \
+		${apache_user:+-u "$apache_user"} -- "$tmp/cgi-bin/$1" \
+		>"$tmp/out" 2>&1 || die "$(cat "$tmp/out")"
+	server_pids="$server_pids $(cat "$tmp/spawned")"
+}
+
 # lib.sh calls it last
 stop_hipchatd() {
 	for stop_server in $server_pids $hipchatd_pid $sink_pid; do

@@ -75,7 +75,19 @@ connect_to(struct client *client, const char *url)
 	setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
 }
 
-/* Read an answer, none of which has a body, and see that it is a good one. */
+/* Is this the whole answer?  It has no body, or one chunk at most. */
+static bool
+is_whole(const char *text)
+{
+	const char *end = strstr(text, "\r\n\r\n");
+
+	if (end != NULL &&
+	    strstr(text, "\r\nTransfer-Encoding: chunked") != NULL)
+		end = strstr(end, "\r\n0\r\n\r\n");
+	return end != NULL;
+}
+
+/* Read an answer, and see that it is a good one. */
 static void
 take_answer(const struct client *client, const char *request)
 {
@@ -85,11 +97,11 @@ take_answer(const struct client *client, const char *request)
 
 	do {
 		n = read(client->fd, text + len, REQUEST_MAX - len);
-		if (n <= 0)
+		if (n <= 0 || memchr(text + len, '\0', (size_t)n) != NULL)
 			errx(1, "no answer to: %s", request);
 		len += (size_t)n;
 		text[len] = '\0';
-	} while (strstr(text, "\r\n\r\n") == NULL);
+	} while (!is_whole(text));
 	if (strncmp(text, "HTTP/1.1 2", 10) != 0 &&
 	    strncmp(text, "HTTP/1.1 302 ", 13) != 0)
 		errx(1, "%s\n%s", request, text);
