@@ -209,6 +209,7 @@ HIPCHAT="$HIPCHAT $sink_url"
 fastcgi_apache >"$tmp/extra.conf"
 [ -z "${apache_user:-}" ] || chown -R "$apache_user" "$apart/data"
 [ -z "${apache_user:-}" ] || chmod 777 "$tmp"
+accounts
 accounted start_apache event
 for program in $programs; do
 	accounted start_fastcgi "$program" "$tmp/$program.socket" 4

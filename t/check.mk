@@ -111,6 +111,8 @@ bench: built
 	@t/deps.sh bench
 	@$(MAKE) -s --no-print-directory $(BENCHES)
 	@B=$B t/bench.sh
+	@B=$B t/bench/growth.sh
+	@B=$B t/bench/direct.sh
 	@B=$B t/bench/courier.sh
 
 .PHONY: tests asan soak browser lint fuzz fuzzers powercut bench

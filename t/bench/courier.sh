@@ -29,17 +29,6 @@ pace=20
 
 up_pid='' other_pid='' courier_pid=''
 
-# start_sink NAME [PORT]: it logs to $tmp/NAME.log; sets $sink_url and $NAME_pid
-start_sink() {
-	: >"$tmp/sink.url"
-	setsid "$B/t/bench/sink" "${2:-0}" "$tmp/$1.log" \
-		>"$tmp/sink.url" 2>>"$tmp/sink.err" </dev/null &
-	eval "$1_pid=$!"
-	wait_for said_or_gone "$tmp/sink.url" $!
-	read -r sink_url <"$tmp/sink.url" ||
-		die "sink did not start: $(cat "$tmp/sink.err")"
-}
-
 # at the end, in the place of lib.sh's
 stop_hipchatd() {
 	[ -z "$courier_pid" ] || end "$courier_pid"

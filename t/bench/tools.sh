@@ -39,7 +39,7 @@ ratio() {
 # line TITLE VALUE RATIO [TARGET]
 line() { printf '%-36s %10s %10s   %s\n' "$1" "$2" "$3" "${4:-}"; }
 
-# ---- HipChats ---------------------------------------------------------------
+# ---- servers ----------------------------------------------------------------
 
 # start_sink NAME [PORT]: it logs to $tmp/NAME.log; sets $sink_url and $NAME_pid
 start_sink() {
@@ -50,6 +50,25 @@ start_sink() {
 	wait_for said_or_gone "$tmp/sink.url" $!
 	read -r sink_url <"$tmp/sink.url" ||
 		die "sink did not start: $(cat "$tmp/sink.err")"
+}
+
+# What a part of the benchmark has started, but for the HipChats
+server_pids='' sink_pid=''
+
+# start_fastcgi PROGRAM SOCKET N: that many processes
+start_fastcgi() {
+	spawn-fcgi -s "$2" -M 666 -F "$3" -P "$tmp/spawned" \
+		${apache_user:+-u "$apache_user"} -- "$tmp/cgi-bin/$1" \
+		>"$tmp/out" 2>&1 || die "$(cat "$tmp/out")"
+	server_pids="$server_pids $(cat "$tmp/spawned")"
+}
+
+# lib.sh calls it last
+stop_hipchatd() {
+	for stop_server in $server_pids $hipchatd_pid $sink_pid; do
+		end "$stop_server"
+	done
+	[ -z "$cpu_group" ] || wait_for rmdir "$cpu_group" 2>/dev/null
 }
 
 # How many messages have reached the stand-in
@@ -131,38 +150,22 @@ unanswered() {
 
 # ---- CPU time and memory ----------------------------------------------------
 
-# A control group for the servers and all that they start, if we may make one
-cpu_home=/sys/fs/cgroup/cpuacct$(
-	sed -n 's/^[0-9]*:[^:]*cpuacct[^:]*://p' /proc/self/cgroup)
-[ -e "$cpu_home/cpuacct.usage" ] ||
-	cpu_home=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)
-cpu_group=$cpu_home/${tmp##*/}
-mkdir "$cpu_group" 2>/dev/null || cpu_group=''
+# accounts: have a control group, if we may make one, for accounted()
+cpu_group=''
+accounts() {
+	cpu_home=/sys/fs/cgroup/cpuacct$(
+		sed -n 's/^[0-9]*:[^:]*cpuacct[^:]*://p' /proc/self/cgroup)
+	[ -e "$cpu_home/cpuacct.usage" ] ||
+		cpu_home=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)
+	cpu_group=$cpu_home/${tmp##*/}
+	mkdir "$cpu_group" 2>/dev/null || cpu_group=''
+}
 
 # accounted COMMAND [ARGUMENT…]: what it starts is in the group
 accounted() {
 	[ -z "$cpu_group" ] || echo $$ >"$cpu_group/cgroup.procs"
 	"$@"
 	[ -z "$cpu_group" ] || echo $$ >"$cpu_home/cgroup.procs"
-}
-
-# The servers that a part of the benchmark has started, the HipChats apart
-server_pids='' sink_pid=''
-
-# start_fastcgi PROGRAM SOCKET N: that many processes
-start_fastcgi() {
-	spawn-fcgi -s "$2" -M 666 -F "$3" -P "$tmp/spawned" \
-		${apache_user:+-u "$apache_user"} -- "$tmp/cgi-bin/$1" \
-		>"$tmp/out" 2>&1 || die "$(cat "$tmp/out")"
-	server_pids="$server_pids $(cat "$tmp/spawned")"
-}
-
-# lib.sh calls it last
-stop_hipchatd() {
-	for stop_server in $server_pids $hipchatd_pid $sink_pid; do
-		end "$stop_server"
-	done
-	[ -z "$cpu_group" ] || wait_for rmdir "$cpu_group" 2>/dev/null
 }
 
 # spent: CPU time that the group has taken, in µs.  Without one: that all of the
