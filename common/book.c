@@ -221,9 +221,14 @@ book_keys(const struct book *book, char **keys)
 
 /* ---- taking over ---- */
 
-/* All records of an older version's file, in memory. */
+/* All records of an older version's file, in memory: key and value of each. */
+struct text {
+	struct text *next;
+	char bytes[];
+};
 struct spread {
 	const struct book *book;
+	struct text *texts;
 	struct shelf_put *puts;
 	size_t n, room;
 };
@@ -239,19 +244,34 @@ compare_files(const void *a, const void *b)
 static void
 add_put(struct spread *s, const struct dbfile_record *record)
 {
-	char *text = need(malloc(record->key_len + record->value_len + 1));
+	struct text *text =
+	    need(malloc(sizeof(*text) + record->key_len + record->value_len));
+	char *key = text->bytes, *value = key + record->key_len;
 
 	if (s->n == s->room) {
 		s->room = s->room * 2 + 64;
 		s->puts =
 		    need(reallocarray(s->puts, s->room, sizeof(*s->puts)));
 	}
-	memcpy(text, record->key, record->key_len);
-	memcpy(text + record->key_len, record->value, record->value_len);
+	memcpy(key, record->key, record->key_len);
+	memcpy(value, record->value, record->value_len);
 	s->puts[s->n++] =
-	    (struct shelf_put){ shelf_file_of(text, record->key_len),
-		    { text, record->key_len, text + record->key_len,
-			record->value_len } };
+	    (struct shelf_put){ shelf_file_of(key, record->key_len),
+		    { key, record->key_len, value, record->value_len } };
+	text->next = s->texts;
+	s->texts = text;
+}
+
+static void
+free_spread(struct spread *s)
+{
+	struct text *text;
+
+	while ((text = s->texts) != NULL) {
+		s->texts = text->next;
+		free(text);
+	}
+	free(s->puts);
 }
 
 /* Sorted by the files that they belong to. */
@@ -310,15 +330,12 @@ spread_all(const struct book *book, const char *name, struct dbfile *old)
 {
 	struct spread s = { .book = book };
 	int status = dbfile_status(name, "reading", list_puts(&s, old));
-	size_t i;
 
 	if (status == 0)
 		status = spread(&s);
 	if (status == 0)
 		log_line("%s: %zu records, now in %s/", name, s.n, book->name);
-	for (i = 0; i < s.n; i++)
-		free((char *)s.puts[i].record.key);
-	free(s.puts);
+	free_spread(&s);
 	return status;
 }
 

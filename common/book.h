@@ -38,14 +38,15 @@
  * bit, copies each file that one of them belongs to, with them, to XXX.db.new,
  * syncs all, renames them, fsyncs the folder, unlinks BOOK.db, and fsyncs the
  * data directory, as above.
- *	- Killed in between, it leaves BOOK.db, which counts and is taken over
- *	  again, or the bit.  After a power cut, what is damaged has no name yet.
- *	- A reader looks into BOOK.db first.  If that is not there, all is in the
- *	  folder.  If it is, and the record not in it, the record is in the
- *	  folder or nowhere, even if the file goes in the meantime.
- *	- A program of the older version that still runs finds no BOOK.db and may
- *	  write a new one.  That is taken over, too, and no other record is lost;
- *	  so BOOK.db does not stand for the whole book.
+ *	- Killed in between, it leaves BOOK.db, which counts and is taken
+ *	  over again, or the bit.  After a power cut, what is damaged has no
+ *	  name yet.
+ *	- A reader looks into BOOK.db first.  If that is not there, all is in
+ *	  the folder.  If it is, and the record not in it, the record is in
+ *	  the folder or nowhere, even if the file goes in the meantime.
+ *	- A program of the older version that still runs finds no BOOK.db and
+ *	  may write a new one.  That is taken over, too, and no other record
+ *	  is lost; so BOOK.db does not stand for the whole book.
  * A cache is not taken over, but unlinked.
  *
  * All functions return 0 or an HTTP status, with the reason in the log:

@@ -212,13 +212,13 @@ found(int ret)
 int
 dbfile_get(struct dbfile *file, const char *key, char *value, size_t size)
 {
-	DBT name = dbt(key, strlen(key)),
-	    data = { .data = value,
-		    .ulen = (u_int32_t)size - 1,
-		    .flags = DB_DBT_USERMEM };
-	int ret = file->db->get(file->db, NULL, &name, &data, 0);
+	DBT name = dbt(key, strlen(key)), data = { 0 };
+	int ret;
 
-	if (ret != 0)
+	data.data = value;
+	data.ulen = (u_int32_t)size - 1;
+	data.flags = DB_DBT_USERMEM;
+	if ((ret = file->db->get(file->db, NULL, &name, &data, 0)) != 0)
 		return found(ret);
 	value[data.size] = '\0';
 	return strlen(value) == data.size ? 0 : DB_VERIFY_BAD;
