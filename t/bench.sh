@@ -37,7 +37,7 @@ each='(capabilities|echo|installed|uninstalled)'
 # For start_apache: the add-on once more, below /cached/, /fcgid/ and /proxy/
 fastcgi_apache() {
 	find_apache
-	for module in cache cache_socache socache_shmcb fcgid proxy proxy_fcgi; do
+	for module in cache cache_disk fcgid proxy proxy_fcgi; do
 		echo "LoadModule ${module}_module $apache_modules/mod_$module.so"
 	done
 	cat <<-END
@@ -46,8 +46,8 @@ fastcgi_apache() {
 			Require all granted
 		</Directory>
 
-		CacheEnable socache "/cached/"
-		CacheSocache shmcb
+		CacheEnable disk "/cached/"
+		CacheRoot "$tmp/cache"
 		ScriptAliasMatch "^/cached/$each" "$tmp/cgi-bin/\$1"
 		<Location "/cached/">
 			SetEnv HIPCHAT_BASE_URL http://127.0.0.1
@@ -102,7 +102,7 @@ start_lighttpd() {
 						"HIPCHAT_ALLOWED_HOSTS" => "$HIPCHAT"
 					),
 					"check-local" => "disable",
-					"max-procs" => 2
+					"max-procs" => 4
 				)))
 			END
 		done
@@ -199,6 +199,7 @@ resident() {
 
 # ---- set up -----------------------------------------------------------------
 
+mkdir -m 777 "$tmp/cache"
 mkdir "$tmp/bench"
 cp "$B/t/bench/floor" "$tmp/bench/"
 data_apart
@@ -317,5 +318,5 @@ for program in installed uninstalled; do
 done
 echo
 read -r resident_mb resident_n <"$tmp/resident"
-printf '%s  %s\n' "8 FastCGI processes, 2 of each program, $resident_n in all:" \
+printf '%s  %s\n' "16 FastCGI processes, 4 of each program, $resident_n in all:" \
 	"$resident_mb MB"
