@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "capture.h"
+#include "leaks.h"
 #include "scratch.h"
 #include "store.h"
 #include "tap.h"
@@ -27,26 +28,6 @@ static int records[RECORDS];
 
 #define PAGE 4096
 #define PAGE_USED 512 /* of the first one, the meta page */
-
-/*
- * Berkeley DB does not release what it holds when it finds damage.  The
- * programs end soon after; here the sanitizer, which looks these functions up
- * by name, is not to count it.
- */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_options(void);
-
-const char *
-__lsan_default_suppressions(void)
-{
-	return "leak:libdb";
-}
-
-const char *
-__lsan_default_options(void)
-{
-	return "print_suppressions=0";
-}
 
 static const struct token token = { "token", 4102444800 };
 

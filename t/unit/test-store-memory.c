@@ -3,6 +3,7 @@
  * whether a file is read, it is damaged in place, and its stamp restored.
  */
 #include "capture.h"
+#include "leaks.h"
 #include "scratch.h"
 #include "store.h"
 #include "tap.h"
