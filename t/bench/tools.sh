@@ -33,7 +33,7 @@ median() { middle <"$tmp/$1.rounds"; }
 # machine does in a round affects both
 ratio() {
 	paste "$tmp/$1.rounds" "$tmp/$2.rounds" |
-		awk '{ printf "%.3f\n", $1 / $2 }' | middle
+		awk 'NF == 2 { printf "%.3f\n", $1 / $2 }' | middle
 }
 
 # line TITLE VALUE RATIO [TARGET]
