@@ -386,6 +386,18 @@ program_call(int (*main_of)(void), bool secret_sent)
 	return rc;
 }
 
+/* In any case: a Host is logged in lower case. */
+static bool
+program_has_secret(const char *data, size_t size)
+{
+	const size_t len = strlen(PROGRAM_SECRET);
+
+	for (; size >= len; data++, size--)
+		if (strncasecmp(data, PROGRAM_SECRET, len) == 0)
+			return true;
+	return false;
+}
+
 /*
  * One run.  upstream lists the statuses from 500 on that may come, as for
  * HipChat that does not answer: "502 503".  Returns 0.
@@ -395,8 +407,7 @@ program_run(int (*main_of)(void), const uint8_t *data, size_t size,
     const char *upstream)
 {
 	char *env[PROGRAM_LINES + 16], *text = fuzz_text(data, size);
-	const bool secret_sent =
-	    memmem(data, size, PROGRAM_SECRET, strlen(PROGRAM_SECRET)) != NULL;
+	const bool secret_sent = program_has_secret((const char *)data, size);
 	const char *body = program_environment(env, text, size);
 	char **const saved = environ;
 	const int lowest = program_lowest();
