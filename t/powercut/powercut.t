@@ -225,7 +225,10 @@ prepare() {
 	older new "$a" "$room1" "old1.$1"
 	older new "$b" "$room2" "old2.$1"
 	older failed "$b" "$room2" "old3.$1"
-	"$judge" older "$tmp/older" "$box/installations.db" || die 'judge older'
+	# the older version wrote it durably, under another name at first
+	"$judge" older "$tmp/older" "$box/planted" || die 'judge older'
+	sync -f "$box"
+	mv "$box/planted" "$box/installations.db"
 	sync -f "$box"
 	now
 	for text in "old1.$1" "old2.$1" "old3.$1"; do
