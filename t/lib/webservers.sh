@@ -260,7 +260,11 @@ more_answered() { [ "$(answered)" -ge "$enough" ]; }
 # some_more N: until so many more requests were answered
 some_more() {
 	enough=$(($(answered) + $1))
-	wait_for more_answered || die 'no answers'
+	wait_for more_answered && return
+	: >"$tmp/enough"
+	wait "$load_pid"
+	die "of $enough requests, $(answered) are answered; the log ends:
+$(tail -n 12 "$log")"
 }
 
 # under_load NAME N COMMAND: nothing goes wrong, N times
