@@ -52,14 +52,14 @@ prepare() {
 	a_webhook
 }
 
-# restart SERVER COMMAND RELOAD: what a server and its processes go through
+# restart SERVER COMMAND [RELOAD]: what a server and its processes go through
 restart() {
 	command -v "$2" >"$tmp/out" || {
 		skip "$1" "no $2 here"
 		return
 	}
 	prepare "$1"
-	under_load "$1: it reloads" 3 "$3"
+	[ -z "${3:-}" ] || under_load "$1: it reloads" 3 "$3"
 	[ -z "$spawned" ] ||
 		under_load "$1: processes are told to end" 3 end_processes
 	under_load "$1: the settings change" 1 change_settings
@@ -72,7 +72,9 @@ restart() {
 start_hipchatd
 find_apache
 if [ -e "$apache_modules/mod_fcgid.so" ]; then
-	restart fcgid true graceful
+	# A worker of the old generation that needs a new process when mod_fcgid
+	# has ended its own waits for it in vain, whatever the program is.
+	restart fcgid true
 else
 	skip fcgid 'no mod_fcgid here'
 fi
